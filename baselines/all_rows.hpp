@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: MIT
+// Every row there is in this build: those of kernels/, the LibTorch operator, and the baselines.
+#pragma once
+
+#include <vector>
+
+#include "kernels/implementation.hpp"
+
+namespace ssim {
+
+/// kernel_rows(), then the rows that need LibTorch where it was found.
+const std::vector<Implementation>& all_rows();
+
+}  // namespace ssim

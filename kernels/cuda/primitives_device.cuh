@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+// The primitives of primitives.cuh on a card.
+#pragma once
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+#include "../ssim.hpp"
+
+/// Namespace of the rows in this build: ssim::cuda here, ssim::cuda_emulated in the emulation.
+#define SSIM_CUDA_NAMESPACE cuda
+
+namespace ssim::SSIM_CUDA_NAMESPACE {
+
+inline constexpr Device kDevice = Device::cuda;
+
+/// Turns an error of the runtime into a status that names the operation.
+inline Status to_status(cudaError_t error, const char* operation) {
+  if (error == cudaSuccess) return {};
+  return Status::error(Status::Code::device_error, "%s: %s (%s)", operation, cudaGetErrorString(error),
+                       cudaGetErrorName(error));
+}
+
+/// Launches kernel<<<grid, block, shared_bytes, stream>>>(arguments...); no synchronisation. Arguments are converted to
+/// the kernel's parameter types. More than 48 KB of shared memory is requested from the driver here.
+template <typename... Parameters, typename... Given>
+Status launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
+              void* stream, Given&&... given) {
+  if (shared_bytes > 48 * 1024) {
+    const cudaError_t error =
+        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             static_cast<int>(shared_bytes));
+    if (error != cudaSuccess) return to_status(error, name);
+  }
+  return [&](Parameters... converted) {
+    void* pointers[] = {static_cast<void*>(&converted)..., nullptr};
+    return to_status(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid, block, pointers, shared_bytes,
+                                      static_cast<cudaStream_t>(stream)),
+                     name);
+  }(static_cast<Parameters>(given)...);
+}
+
+/// memset in stream order.
+inline Status fill_zero(void* pointer, std::size_t bytes, void* stream) {
+  return to_status(cudaMemsetAsync(pointer, 0, bytes, static_cast<cudaStream_t>(stream)), "cudaMemsetAsync");
+}
+
+/// Multiprocessors of the current device.
+inline int multiprocessors() {
+  int device = 0, count = 1;
+  if (cudaGetDevice(&device) != cudaSuccess) return 1;
+  cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device);
+  return count;
+}
+
+/// The block's dynamic shared memory as a T. Its content is undefined when the block starts.
+template <typename T>
+__device__ __forceinline__ T& shared() {
+  extern __shared__ __align__(128) unsigned char ssim_shared_memory[];
+  return *reinterpret_cast<T*>(ssim_shared_memory);
+}
+
+/// All threads of the block must reach it.
+__device__ __forceinline__ void sync_block() { __syncthreads(); }
+/// All lanes of the warp must reach it.
+__device__ __forceinline__ void sync_warp() { __syncwarp(); }
+/// Writes before it are seen by other blocks before writes after it.
+__device__ __forceinline__ void fence_device() { __threadfence(); }
+
+/// Value of the lane `delta` above; own value beyond the last lane. Whole warp.
+template <typename T>
+__device__ __forceinline__ T shuffle_down(T value, unsigned delta) {
+  return __shfl_down_sync(0xffffffffu, value, delta);
+}
+template <typename T>
+__device__ __forceinline__ T shuffle(T value, int lane) {
+  return __shfl_sync(0xffffffffu, value, lane);
+}
+
+/// old = *counter; *counter = old >= limit ? 0 : old + 1; returns old.
+__device__ __forceinline__ unsigned atomic_increment_wrap(unsigned* counter, unsigned limit) {
+  return atomicInc(counter, limit);
+}
+
+/// Reads data that no thread of this launch writes.
+__device__ __forceinline__ float load_readonly(const float* pointer) { return __ldg(pointer); }
+/// Reads data that other blocks of this launch have written (past the L1 cache).
+__device__ __forceinline__ double load_global(const double* pointer) { return __ldcg(pointer); }
+
+/// Asynchronous copy of 4 (8, 16) bytes from global to shared memory; writes zeros and reads nothing unless `inside`.
+/// Both addresses are aligned to the size. Visible to the thread after copy_wait, to the block after a barrier behind
+/// it.
+template <int kBytes>
+__device__ __forceinline__ void copy_async(void* to_shared, const void* from_global, bool inside) {
+  static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16);
+  const unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(to_shared));
+  const int bytes = inside ? kBytes : 0;
+  if constexpr (kBytes == 16) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(from_global), "r"(bytes) : "memory");
+  } else {
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(from_global), "n"(kBytes), "r"(bytes)
+                 : "memory");
+  }
+}
+/// Closes a group of this thread's copies.
+__device__ __forceinline__ void copy_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+/// Waits until at most kPending of this thread's groups are unfinished.
+template <int kPending>
+__device__ __forceinline__ void copy_wait() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kPending) : "memory");
+}
+
+}  // namespace ssim::SSIM_CUDA_NAMESPACE

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+// The contract of a row: what an implementation tells about itself and how it is called.
+//
+// verify/, bench/ and reports/ walk the rows and know nothing else of an implementation. A row's functions may assume
+// that call() has checked the problem and the arguments; they must write every output, leave the inputs unchanged, the
+// control block zero, and give bitwise the same result every time.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "ssim.hpp"
+
+namespace ssim {
+
+/// What a design should cost by its own model, for the whole problem; bench sets it beside what it measures.
+struct Cost {
+  double dram_bytes = 0;  // least traffic with device memory if the design's working set stays in cache
+  double fma = 0;         // fused multiply-adds of its convolutions
+  int launches = 0;       // kernels and memsets in one call; 0 on the CPU
+};
+
+/// What one unit of work covers, so that tests can aim at its seams. 0 = no tiling in that direction.
+struct Tile {
+  int height = 0, width = 0;
+};
+
+struct Implementation {
+  std::string name;  // file stem = row name = test name = benchmark name
+  std::string idea;  // one line
+  Device device = Device::cpu;
+  Tile tile;
+  /// Baselines are what rows are compared with; a ratio's denominator is never one of them.
+  bool baseline = false;
+  /// Neither allocates nor synchronises, so a call can be captured into a CUDA graph.
+  bool capturable = true;
+  /// "" = yes, else the reason why not. Never a silent skip.
+  std::function<std::string(const Problem&, Mode)> supports;
+  /// 0, or at least kControlBytes.
+  std::function<std::int64_t(const Problem&, Mode)> workspace_bytes;
+  std::function<Status(const Problem&, const Arguments&)> value;
+  std::function<Status(const Problem&, const Arguments&)> value_and_grad;
+  std::function<Cost(const Problem&, Mode)> cost;
+};
+
+/// Checks everything that can be checked without touching memory, then calls the row.
+Status call(const Implementation& row, const Problem& problem, Mode mode, const Arguments& arguments);
+
+/// "cpu:stream"; device and name identify a row.
+std::string key(const Implementation& row);
+
+/// "device:row:mode:padding:BxCxHxW": what filters match and messages quote; bench appends ":clock".
+std::string key(const Implementation& row, const Problem& problem, Mode mode);
+
+}  // namespace ssim

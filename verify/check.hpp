@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// The check that stands before every timing and behind every accuracy test: one row, one problem, against the oracle.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "kernels/implementation.hpp"
+
+namespace ssim::verify {
+
+/// A problem with its images in the device's memory and the oracle's answer beside them. The oracle runs when the
+/// answer is first needed and once; all rows of the device share it.
+class Case {
+ public:
+  /// input_class: a name from inputs.hpp. offset: bytes by which the images' base pointers are off 256-byte alignment.
+  Case(Device device, const Problem& problem, const std::string& input_class, std::uint64_t seed,
+       std::int64_t offset = 0);
+  ~Case();
+  Case(Case&&) noexcept;
+
+  const Problem& problem() const;
+  Device device() const;
+  const std::string& input_class() const;
+  std::uint64_t seed() const;
+  const float* x() const;  // device memory
+  const float* y() const;
+
+  struct State;
+  State& state() const { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+/// What a comparison came to. Errors are worst over all elements; NaN counts as infinite.
+struct Verdict {
+  bool ok = false;
+  std::string message;        // "" when ok; else what was wrong, where, by how much, and the command that repeats it
+  double mean_error = 0;      // |mean - oracle|
+  double loss_error = 0;      // the same relative to 1 - SSIM
+  double gradient_error = 0;  // train: worst |g - oracle| in units of the RMS of the oracle's gradient
+  double gradient_corner = 0, gradient_edge = 0, gradient_interior = 0;  // the same, by region
+  std::int64_t worst = -1;                                               // flat index of the worst gradient element
+};
+
+/// Runs the row twice in guarded, NaN-poisoned buffers: outputs against the oracle to the tolerance of (row, class),
+/// both runs bitwise equal, inputs unchanged, guard bands intact, control block zero.
+Verdict verify_row(const Implementation& row, const Case& problem_case, Mode mode);
+
+}  // namespace ssim::verify
