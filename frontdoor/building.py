@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Configures build/ with Meson when something that matters has changed, and compiles."""
+
 from __future__ import annotations
 
 import json
@@ -24,8 +25,14 @@ def architectures() -> list[str] | None:
 
 def _wanted(context) -> dict:
     compiler, _ = machine.nvcc()
-    return {"python": context.python, "versions": {k: context.interpreter.versions[k] for k in ("torch", "mesonbuild")},
-            "archs": architectures(), "nvcc": compiler, "cxx": os.environ.get("CXX"), "abi": context.interpreter.torch_abi}
+    return {
+        "python": context.python,
+        "versions": {k: context.interpreter.versions[k] for k in ("torch", "mesonbuild")},
+        "archs": architectures(),
+        "nvcc": compiler,
+        "cxx": os.environ.get("CXX"),
+        "abi": context.interpreter.torch_abi,
+    }
 
 
 def _tail(path, lines: int = 30) -> str:
@@ -55,12 +62,24 @@ def _configure(context, wanted: dict) -> None:
         # GoogleTest and Google Benchmark of the distribution have the C++11 ABI; one binary cannot have both.
         say(f"torch {wanted['versions']['torch']} has the pre-C++11 ABI: LibTorch rows and the operator are left out")
         options.append("-Dtorch=disabled")
-    say("configuring build/ (" + (f"CUDA by {compiler} for {', '.join(wanted['archs'] or ['all architectures'])}" if compiler
-                                  else f"no CUDA rows: {why}") + ")")
+    say(
+        "configuring build/ ("
+        + (
+            f"CUDA by {compiler} for {', '.join(wanted['archs'] or ['all architectures'])}"
+            if compiler
+            else f"no CUDA rows: {why}"
+        )
+        + ")"
+    )
     log = STATE / "configure.log"
     with log.open("w") as out:
-        status = subprocess.run([context.python, "-m", "mesonbuild.mesonmain", "setup", str(BUILD), str(ROOT), *options],
-                                cwd=ROOT, env=env, stdout=out, stderr=subprocess.STDOUT).returncode
+        status = subprocess.run(
+            [context.python, "-m", "mesonbuild.mesonmain", "setup", str(BUILD), str(ROOT), *options],
+            cwd=ROOT,
+            env=env,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        ).returncode
     if status:
         raise Stop(WRONG, f"configuring failed; the end of {relative(log)}:\n{_tail(log)}")
     (STATE / "configure.json").write_text(json.dumps(wanted))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """The commit that is built: from git where it is there, from SUITE_COMMIT otherwise."""
+
 from __future__ import annotations
 
 import os
@@ -11,8 +12,12 @@ from frontdoor.place import ROOT
 
 def _git(*arguments: str) -> str | None:
     try:
-        done = subprocess.run(["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *arguments], capture_output=True,
-                              text=True, timeout=60)
+        done = subprocess.run(
+            ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None

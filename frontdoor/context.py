@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What a command works with: the chosen interpreter, the environment of what it starts, and the build."""
+
 from __future__ import annotations
 
 import os
@@ -39,6 +40,7 @@ class Context:
 
     def build(self) -> None:
         from frontdoor import building
+
         building.build(self)
 
 
@@ -69,8 +71,11 @@ def prepare(needs: str) -> Context:
     if os.environ.pop("SUITE_INTERPRETER", None) != chosen.path and not _same(sys.executable, chosen.path):
         # The rest of the front door may import what only the chosen interpreter has.
         sys.stdout.flush()
-        os.execve(chosen.path, [chosen.path, str(ROOT / "frontdoor" / "main.py"), *sys.argv[1:]],
-                  {**os.environ, "SUITE_INTERPRETER": chosen.path})
+        os.execve(
+            chosen.path,
+            [chosen.path, str(ROOT / "frontdoor" / "main.py"), *sys.argv[1:]],
+            {**os.environ, "SUITE_INTERPRETER": chosen.path},
+        )
     context = Context(chosen)
     if needs != "python":
         compiler, _ = machine.nvcc()
@@ -80,6 +85,8 @@ def prepare(needs: str) -> Context:
         if needs == "build":
             context.build()
         if machine.have_driver() and not chosen.torch_cuda:
-            warn(f"torch {chosen.versions['torch']} of {chosen.path} is CPU-only although there is a GPU: "
-                 "LibTorch rows and the operator are skipped on cuda")
+            warn(
+                f"torch {chosen.versions['torch']} of {chosen.path} is CPU-only although there is a GPU: "
+                "LibTorch rows and the operator are skipped on cuda"
+            )
     return context

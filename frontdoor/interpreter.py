@@ -4,6 +4,7 @@
 Importing torch takes seconds, so the answer is remembered; it is asked again when the interpreter, its site-packages or
 the list of needs has changed. Where no interpreter will do, .venv is made from the pinned requirements.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -49,10 +50,13 @@ def _stat(path: str | os.PathLike) -> list:
 
 def _fingerprint(python: str, folders: list[str]) -> dict:
     """Changes when another interpreter is behind the name, a package comes or goes, or the needs change."""
-    return {"python": _stat(os.path.realpath(python)), "config": _stat(os.path.join(os.path.dirname(os.path.dirname(python)),
-                                                                                    "pyvenv.cfg")),
-            "folders": [_stat(folder) for folder in folders], "needs": hashlib.sha256(NEEDS.read_bytes()).hexdigest(),
-            "user": os.environ.get("PYTHONPATH", "")}
+    return {
+        "python": _stat(os.path.realpath(python)),
+        "config": _stat(os.path.join(os.path.dirname(os.path.dirname(python)), "pyvenv.cfg")),
+        "folders": [_stat(folder) for folder in folders],
+        "needs": hashlib.sha256(NEEDS.read_bytes()).hexdigest(),
+        "user": os.environ.get("PYTHONPATH", ""),
+    }
 
 
 def candidates() -> list[str]:
@@ -73,16 +77,32 @@ def _clean_environment() -> dict[str, str]:
 def _examine(python: str) -> tuple[Interpreter | None, list[str]]:
     """The interpreter if it has all; else what it lacks."""
     try:
-        done = subprocess.run([python, str(NEEDS)], capture_output=True, text=True, env=_clean_environment(), timeout=300)
+        done = subprocess.run(
+            [python, str(NEEDS)], capture_output=True, text=True, env=_clean_environment(), timeout=300
+        )
         answer = json.loads(done.stdout.splitlines()[-1])
-        folders = subprocess.run([python, "-c", "import sys; print('\\n'.join(p for p in sys.path if 'packages' in p))"],
-                                 capture_output=True, text=True, env=_clean_environment(), timeout=60).stdout.split("\n")
+        folders = subprocess.run(
+            [python, "-c", "import sys; print('\\n'.join(p for p in sys.path if 'packages' in p))"],
+            capture_output=True,
+            text=True,
+            env=_clean_environment(),
+            timeout=60,
+        ).stdout.split("\n")
     except (OSError, subprocess.TimeoutExpired, ValueError, IndexError) as error:
         return None, [f"{python} does not run: {error}"]
     if answer["missing"]:
         return None, answer["missing"]
-    return Interpreter(python, answer["ninja"], answer["versions"], answer.get("torch_cuda"), answer.get("torch_abi", 1),
-                       _fingerprint(python, [f for f in folders if f])), []
+    return (
+        Interpreter(
+            python,
+            answer["ninja"],
+            answer["versions"],
+            answer.get("torch_cuda"),
+            answer.get("torch_abi", 1),
+            _fingerprint(python, [f for f in folders if f]),
+        ),
+        [],
+    )
 
 
 def remembered(python: str) -> Interpreter | None:
@@ -131,10 +151,11 @@ def _pip(python: str, *arguments: str) -> None:
 
 
 def make_venv() -> Interpreter:
-    """Fills .venv from the pinned requirements. Interrupted, it starts over next time; pip's cache keeps the downloads."""
+    """Fills .venv from the pinned requirements. Interrupted, it starts over; pip's cache keeps the downloads."""
     base = next((p for p in (shutil.which("python3"),) if p), None) or sys.executable
-    version = subprocess.run([base, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"],
-                             capture_output=True, text=True).stdout.strip()
+    version = subprocess.run(
+        [base, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"], capture_output=True, text=True
+    ).stdout.strip()
     if tuple(map(int, version.split("."))) < (3, 11):
         raise Stop(MISUSE, f"setup: {base} is Python {version}; the pinned packages need 3.11 or newer")
     say(f"installing the pinned Python packages into .venv (Python {version}; torch alone is some gigabytes)")
@@ -161,8 +182,10 @@ def make_venv() -> Interpreter:
 def install_cuda_compiler(interpreter: Interpreter) -> bool:
     """The CUDA compiler from the Python index; False (and a line that says so) where it cannot be had."""
     where = [] if interpreter.ours else ["--target", str(CUDA_WHEELS)]
-    say("an NVIDIA driver but no nvcc >= 12.8: installing the CUDA compiler from the Python package index into "
-        + (".venv" if interpreter.ours else CUDA_WHEELS.name))
+    say(
+        "an NVIDIA driver but no nvcc >= 12.8: installing the CUDA compiler from the Python package index into "
+        + (".venv" if interpreter.ours else CUDA_WHEELS.name)
+    )
     try:
         _pip(interpreter.path, *where, "-r", str(REQUIREMENTS_CUDA))
     except Stop as error:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """What the machine has: NVIDIA driver and cards, and the CUDA compiler."""
+
 from __future__ import annotations
 
 import ctypes
@@ -21,8 +22,9 @@ def capabilities() -> tuple[str, ...]:
     tool = shutil.which("nvidia-smi")
     if tool:
         try:
-            done = subprocess.run([tool, "--query-gpu=compute_cap", "--format=csv,noheader"], capture_output=True, text=True,
-                                  timeout=60)
+            done = subprocess.run(
+                [tool, "--query-gpu=compute_cap", "--format=csv,noheader"], capture_output=True, text=True, timeout=60
+            )
             found = tuple(line.strip() for line in done.stdout.splitlines() if re.fullmatch(r"\d+\.\d+", line.strip()))
             if found:
                 return found
@@ -42,8 +44,11 @@ def _asked_of_driver() -> tuple[str, ...]:
         for index in range(count.value):
             device, major, minor = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
             # 75, 76: CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR, _MINOR (cuda.h)
-            if cuda.cuDeviceGet(ctypes.byref(device), index) or cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, device) or \
-                    cuda.cuDeviceGetAttribute(ctypes.byref(minor), 76, device):
+            if (
+                cuda.cuDeviceGet(ctypes.byref(device), index)
+                or cuda.cuDeviceGetAttribute(ctypes.byref(major), 75, device)
+                or cuda.cuDeviceGetAttribute(ctypes.byref(minor), 76, device)
+            ):
                 return ()
             found.append(f"{major.value}.{minor.value}")
         return tuple(found)
@@ -57,7 +62,9 @@ def have_driver() -> bool:
 
 def native_architectures() -> list[str]:
     """What to compile for the cards that are there: 9.0 needs its 'a' features (TMA, wgmma); others as they are."""
-    found = sorted({"90a" if c == "9.0" else c.replace(".", "") for c in capabilities()}, key=lambda a: int(a.rstrip("a")))
+    found = sorted(
+        {"90a" if c == "9.0" else c.replace(".", "") for c in capabilities()}, key=lambda a: int(a.rstrip("a"))
+    )
     return found
 
 

@@ -2,9 +2,10 @@
 """Finds the command, parses its arguments, sees to what it needs, and runs it under the chosen interpreter.
 
 A command is a module of frontdoor/commands: a docstring (first line = its line in the list), EXAMPLE, optionally NEEDS
-("nothing", "python", "setup" or "build"; default "build"), PASSES_THROUGH (all arguments go on, unparsed, as args.passed),
-arguments(parser), check(args) before anything is set up, and run(args, context) -> exit status.
+("nothing", "python", "setup" or "build"; default "build"), PASSES_THROUGH (all arguments go on unparsed, as
+args.passed), arguments(parser), check(args) before anything is set up, and run(args, context) -> exit status.
 """
+
 from __future__ import annotations
 
 import argparse
@@ -34,7 +35,7 @@ def listing() -> str:
 def usage() -> str:
     return f"""usage: ./suite COMMAND [ARGUMENTS]        ./suite COMMAND --help
 
-Fused SSIM for CPU and CUDA: what verifies, times and reports it. On a fresh machine a command first sets up what is missing.
+Fused SSIM for CPU and CUDA: what verifies, times and reports it. A command first sets up what is missing.
 
 {listing()}
 
@@ -52,9 +53,13 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser_for(name: str, command) -> Parser:
-    parser = Parser(prog=f"./suite {name}", description=(command.__doc__ or "").strip(),
-                    epilog="example:\n  " + "\n  ".join(command.EXAMPLE.strip().splitlines()),
-                    formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = Parser(
+        prog=f"./suite {name}",
+        description=(command.__doc__ or "").strip(),
+        epilog="example:\n  " + "\n  ".join(command.EXAMPLE.strip().splitlines()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
     command.arguments(parser)
     return parser
 
@@ -76,6 +81,7 @@ def main(arguments: list[str]) -> int:
     if hasattr(command, "check"):
         command.check(args)
     from frontdoor.context import prepare
+
     context = prepare(getattr(command, "NEEDS", "build"))
     return command.run(args, context)
 

@@ -4,6 +4,7 @@
 Run by the interpreter in question: `python frontdoor/needs.py` imports everything (seconds) and prints one JSON object;
 exit status 0 if nothing is missing. The answer is kept by interpreter.py until something changes.
 """
+
 from __future__ import annotations
 
 import importlib
@@ -60,7 +61,9 @@ def examine() -> dict:
         try:
             imported = importlib.import_module(module)
         except Exception as error:  # a broken install raises OSError, RuntimeError, ... as well
-            missing.append(f"{wanted} ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'})")
+            missing.append(
+                f"{wanted} ({type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'})"
+            )
             continue
         version = getattr(imported, "__version__", None)
         if version is None:

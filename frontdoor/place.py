@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Where things lie, and how the front door speaks."""
+
 from __future__ import annotations
 
 import os

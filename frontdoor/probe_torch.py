@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: MIT
 """Prints, for meson.build, where this interpreter's LibTorch is: one `key=value` a line."""
+
 import os
 
 import torch
 from torch.utils import cpp_extension  # noqa: F401  (its import proves that the headers' helper is there)
 
 root = os.path.dirname(torch.__file__)
-libraries = [n for n in ("torch_cuda", "torch_cpu", "torch", "c10_cuda", "c10")
-             if os.path.exists(os.path.join(root, "lib", f"lib{n}.so"))]
+libraries = [
+    n
+    for n in ("torch_cuda", "torch_cpu", "torch", "c10_cuda", "c10")
+    if os.path.exists(os.path.join(root, "lib", f"lib{n}.so"))
+]
 print(f"version={torch.__version__}")
 print(f"root={root}")
 print(f"cxx11_abi={int(torch.compiled_with_cxx11_abi())}")

@@ -3,6 +3,7 @@
 
 The benchmark's own flags: ./suite bench -- --help
 """
+
 import os
 
 from frontdoor.place import BUILD, MISUSE, Stop

@@ -4,6 +4,7 @@
 CUDA code is compiled for the cards that are there; with CI set in the environment, for every supported architecture.
 A build/ that you configured yourself with Meson is used as it is.
 """
+
 EXAMPLE = "./suite build"
 
 

@@ -3,6 +3,7 @@
 
 All arguments go to the interpreter.
 """
+
 import os
 
 PASSES_THROUGH = True

@@ -4,6 +4,7 @@
 Distribution packages come from apt-get (root, or sudo that does not ask), Python parts go into .venv, pinned by
 frontdoor/requirements.txt, unless .venv/bin/python or python3 has all that is needed already.
 """
+
 from frontdoor import machine
 from frontdoor.place import say
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: MIT
+"""Bad input on the command line: exit status 2 (77 where the machine lacks something), and a message that names it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from frontdoor import machine
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def suite(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "frontdoor" / "main.py"), *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=120,
+    )
+
+
+COMMANDS = sorted(p.stem for p in (ROOT / "frontdoor" / "commands").glob("[!_]*.py"))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["nosuch"], "unknown command 'nosuch'"),
+        ([], "usage: ./suite COMMAND"),
+        (["test", "--filter", "("], "'(' is not a regular expression"),
+        (["test", "--filter"], "expected one argument"),
+        (["test", "--device", "tpu"], "invalid choice: 'tpu'"),
+        (["test", "--jobs", "0"], "--jobs 0"),
+        (["test", "--jobs", "two"], "invalid int value: 'two'"),
+        (["test", "--fil", "x"], "unrecognized arguments: --fil"),
+        (["build", "everything"], "unrecognized arguments: everything"),
+    ],
+)
+def test_misuse(arguments, message):
+    done = suite(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_unknown_command_lists_the_commands():
+    done = suite("nosuch")
+    for name in COMMANDS:
+        assert f"  {name} " in done.stderr
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(command):
+    done = suite(command, "--help")
+    assert done.returncode == 0
+    assert f"usage: ./suite {command}" in done.stdout
+    assert "example:\n  ./suite " in done.stdout or "example:\n  SUITE_" in done.stdout
+
+
+def test_help_lists_every_command():
+    done = suite("--help")
+    assert done.returncode == 0
+    for name in COMMANDS:
+        assert f"  {name} " in done.stdout
+
+
+def test_no_cuda_device_is_77():
+    if machine.have_driver():
+        pytest.skip("there is a CUDA device")
+    done = suite("test", "--device", "cuda")
+    assert done.returncode == 77
+    assert "no CUDA device" in done.stderr
+
+
+def test_stub_is_posix_shell():
+    for script in ("suite", "frontdoor/packages.sh", ".ci/run"):
+        assert subprocess.run(["sh", "-n", str(ROOT / script)]).returncode == 0
+
+
+def test_stub_lists_commands_without_python(tmp_path):
+    """PATH with sed, basename and dirname alone: no Python, and --help still answers."""
+    for tool in ("sed", "basename", "dirname", "sh"):
+        (tmp_path / tool).symlink_to(
+            subprocess.run(["sh", "-c", f"command -v {tool}"], capture_output=True, text=True).stdout.strip()
+        )
+    copy = tmp_path / "copy"
+    (copy / "frontdoor").mkdir(parents=True)
+    (copy / "suite").write_text((ROOT / "suite").read_text())
+    (copy / "frontdoor" / "commands").symlink_to(ROOT / "frontdoor" / "commands")
+
+    def stub(*arguments):
+        return subprocess.run(
+            ["/bin/sh", str(copy / "suite"), *arguments], capture_output=True, text=True, env={"PATH": str(tmp_path)}
+        )
+
+    listed = stub("--help")
+    assert listed.returncode == 0
+    for name in COMMANDS:
+        assert f"  {name} " in listed.stdout
+    unknown = stub("nosuch")
+    assert unknown.returncode == 2 and "unknown command 'nosuch'" in unknown.stderr
+    described = stub("test", "--help")
+    assert described.returncode == 0 and "N passed, N failed, N skipped" in described.stdout
