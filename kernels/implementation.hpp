@@ -26,6 +26,11 @@ struct Tile {
   int height = 0, width = 0;
 };
 
+/// Which statistics a row is built on (pixel.hpp); the accuracy that is asked of it follows from that.
+/// sum_difference: SSIM from s = x + y and d = x - y, keeps the digits of 1 - SSIM.
+/// classic: the five moments of the published formula; loses digits where the images are flat or nearly equal.
+enum class Basis { sum_difference, classic };
+
 struct Implementation {
   std::string name;  // file stem = row name = test name = benchmark name
   std::string idea;  // one line
@@ -35,6 +40,7 @@ struct Implementation {
   bool baseline = false;
   /// Neither allocates nor synchronises, so a call can be captured into a CUDA graph.
   bool capturable = true;
+  Basis basis = Basis::sum_difference;
   /// "" = yes, else the reason why not. Never a silent skip.
   std::function<std::string(const Problem&, Mode)> supports;
   /// 0, or at least kControlBytes.

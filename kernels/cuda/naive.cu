@@ -132,6 +132,7 @@ Implementation naive() {
       .idea = "one thread a position, 121 taps from global memory",
       .device = kDevice,
       .tile = {},
+      .basis = Basis::classic,
       .supports = [](const Problem&, Mode) -> std::string { return ""; },
       .workspace_bytes = bytes,
       .value = [](const Problem& p, const Arguments& a) { return run(p, a, false); },
