@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// How a set keeps its time: the cap of each row follows from what is left of the budget.
+//
+// What is left, less what the verification of later problems will take, is shared among the figures that are still to
+// be measured, weighted by the square root of their size: a large problem has long calls. Rows that converge early
+// leave their share to those that follow.
+#pragma once
+
+#include <cstddef>
+#include <vector>
+
+namespace ssim::bench {
+
+class Budget {
+ public:
+  struct Part {
+    int keys = 0;         // figures of a group
+    double elements = 0;  // of its problem
+  };
+  Budget(double seconds, double max_cap, std::vector<Part> parts);
+
+  /// Seconds that each figure of group `index` may take when `elapsed` seconds of the budget are gone, and checking
+  /// took `check_seconds` per element in the groups before. `checked`: this group's checks are among them already.
+  /// Not below 0.
+  double cap(std::size_t index, double elapsed, double check_seconds_per_element, bool checked) const;
+  /// Upper bound of what is still to come from group `index` on: what is left of the budget, or less if every figure
+  /// takes its largest cap.
+  double remaining(std::size_t index, double elapsed) const;
+
+ private:
+  double seconds_, max_cap_;
+  std::vector<Part> parts_;
+};
+
+}  // namespace ssim::bench

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT
+#include "options.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace ssim::bench {
+namespace {
+
+template <typename T>
+T parse_choice(const std::string& flag, const std::string& text, const std::string& allowed) {
+  T value;
+  if (!parse(text, &value)) throw Misuse(flag + ": '" + text + "' is none of " + allowed);
+  return value;
+}
+
+}  // namespace
+
+std::regex parse_regex(const std::string& flag, const std::string& text) {
+  try {
+    return std::regex(text);
+  } catch (const std::regex_error& error) {
+    throw Misuse(flag + ": '" + text + "' is no regular expression: " + error.what());
+  }
+}
+
+std::optional<std::string> google_flag(const Options& options, const std::string& name) {
+  const std::string flag = "--benchmark_" + name;
+  std::optional<std::string> value;
+  for (const std::string& given : options.google) {
+    if (given == flag) value = "true";
+    if (given.rfind(flag + "=", 0) == 0) value = given.substr(flag.size() + 1);
+  }
+  return value;
+}
+
+Options parse_options(int argc, const char* const* argv) {
+  Options options;
+  CLI::App app{
+      "Times the rows of a set: each verified on the problem, then sampled in rounds until its median is known.\n"
+      "Example: ssim_bench --set smoke --filter ':(production|pytorch_mssim):train:' --out smoke.jsonl"};
+  app.name("ssim_bench");
+  app.set_help_flag("");
+  app.allow_extras();
+  std::string settings = "best", mode = "train", padding = "same", shape = "1x3x1080x1920";
+  std::vector<std::string> clocks;
+  app.add_flag("-h,--help", options.help, "This text; --benchmark_help lists Google Benchmark's flags");
+  app.add_option("--device", options.device, "auto (a GPU if there is one), cpu or cuda")->type_name("NAME");
+  app.add_option("--set", options.set, "Set of problems: smoke, claim or sweep")->type_name("NAME");
+  app.add_option("--sets-file", options.sets_file, "Where the sets are; the default is bench/sets.json")
+      ->type_name("FILE");
+  app.add_option("--filter", options.filter, "Searched in device:row:mode:padding:BxCxHxW:clock")->type_name("REGEX");
+  app.add_option("--clock", clocks, "Only these clocks: wall, cold, hot, graph (comma-separated)")
+      ->delimiter(',')
+      ->type_name("NAME");
+  app.add_option("--settings", settings, "Baselines at their best (kept pages, cudnn.benchmark) or stock")
+      ->type_name("NAME");
+  app.add_option("--out", options.out, "Result file, JSON lines (bench/README.md)")->type_name("FILE");
+  app.add_flag("--resume", options.resume, "Go on from what --out holds already");
+  app.add_option("--threads", options.threads, "CPU threads; the default is all that this process may use")
+      ->type_name("N");
+  app.add_option("--seconds", options.seconds, "Time for the whole set instead of the set's own")->type_name("S");
+  app.add_option("--seed", options.seed, "Of the images and of the order in the rounds")->type_name("N");
+  app.add_flag("--list", options.list, "Print the keys and time nothing");
+  app.add_option("--profile", options.profile, "For a profiler: one launch of each row, no time printed")
+      ->type_name("ROW");
+  app.add_option("--shape", shape, "With --profile")->type_name("BxCxHxW");
+  app.add_option("--mode", mode, "With --profile: infer or train")->type_name("NAME");
+  app.add_option("--padding", padding, "With --profile: same or valid")->type_name("NAME");
+  options.help_text = app.help();
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    throw Misuse(std::string(error.what()) + "; --help lists the flags");
+  }
+  for (const std::string& extra : app.remaining()) {
+    if (extra.rfind("--benchmark_", 0) != 0) {
+      throw Misuse("unknown argument '" + extra + "'; allowed are the flags of --help and --benchmark_*");
+    }
+    options.google.push_back(extra);
+  }
+  if (options.device != "auto" && options.device != "cpu" && options.device != "cuda") {
+    throw Misuse("--device: '" + options.device + "' is none of auto, cpu, cuda");
+  }
+  if (settings != "best" && settings != "stock") {
+    throw Misuse("--settings: '" + settings + "' is none of best, stock");
+  }
+  options.settings = settings == "best" ? Settings::best : Settings::stock;
+  if (options.threads < 0 || options.threads > 4096) {
+    throw Misuse("--threads: " + std::to_string(options.threads) + " must be 0 (all) to 4096");
+  }
+  if (app.count("--seconds") && !(options.seconds > 0)) throw Misuse("--seconds must be above 0");
+  for (const std::string& text : clocks) {
+    options.clocks.push_back(parse_choice<Clock>("--clock", text, "wall, cold, hot, graph"));
+  }
+  options.profile_mode = parse_choice<Mode>("--mode", mode, "infer, train");
+  options.profile_padding = parse_choice<Padding>("--padding", padding, "same, valid");
+  try {
+    options.profile_shape = parse_shape(shape);
+  } catch (const std::invalid_argument& error) {
+    throw Misuse(std::string("--shape: ") + error.what());
+  }
+  if (options.profile.empty()) {
+    for (const char* flag : {"--shape", "--mode", "--padding"}) {
+      if (app.count(flag)) throw Misuse(std::string(flag) + " goes with --profile ROW");
+    }
+  }
+  parse_regex("--filter", options.filter);
+  if (options.resume && options.out.empty()) throw Misuse("--resume needs --out FILE, the file to go on from");
+  const auto repetitions = google_flag(options, "repetitions");
+  if (!options.out.empty() && repetitions && *repetitions != "1") {
+    throw Misuse("--out takes one measurement a key, --benchmark_repetitions=" + *repetitions +
+                 " makes several; use --benchmark_out for those");
+  }
+  return options;
+}
+
+}  // namespace ssim::bench

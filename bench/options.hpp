@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: MIT
+// The command line of ssim_bench.
+#pragma once
+
+#include <optional>
+#include <regex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "key.hpp"
+#include "sets.hpp"
+
+namespace ssim::bench {
+
+/// What was given is not allowed: exit status 2.
+struct Misuse : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct Options {
+  std::string device = "auto";
+  std::string set = "claim";
+  std::string sets_file;
+  std::string filter;         // regular expression, searched in the key's text
+  std::vector<Clock> clocks;  // empty: those of the set
+  std::string out;
+  bool resume = false;
+  Settings settings = Settings::best;
+  bool list = false;
+  int threads = 0;     // 0: all CPUs that this process may use
+  double seconds = 0;  // 0: the set's budget
+  std::uint64_t seed = 1;
+  std::vector<std::string> profile;  // row names
+  Shape profile_shape{1, 3, 1080, 1920};
+  Mode profile_mode = Mode::train;
+  Padding profile_padding = Padding::same;
+  std::vector<std::string> google;  // --benchmark_* as given
+  bool help = false;
+  std::string help_text;
+};
+
+/// Parses and checks everything that can be checked without rows and devices; throws Misuse.
+Options parse_options(int argc, const char* const* argv);
+
+/// A regular expression as filters use it; throws Misuse with the flag's name.
+std::regex parse_regex(const std::string& flag, const std::string& text);
+
+/// Value of a Google Benchmark flag, "--benchmark_NAME=value" or alone ("true").
+std::optional<std::string> google_flag(const Options& options, const std::string& name);
+
+}  // namespace ssim::bench

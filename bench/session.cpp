@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: MIT
+#include "session.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <exception>
+#include <utility>
+
+#include "baselines/all_rows.hpp"
+#include "cpu_timer.hpp"
+#include "nvtx.hpp"
+#include "verify/memory.hpp"
+
+namespace ssim::bench {
+namespace {
+
+// Textured as photographs are; zeros or noise would favour or punish nothing today, but say less about real use.
+constexpr const char* kImageClass = "textured";
+// Fewer calls than this in a row's time tell nothing: the row is skipped as too slow.
+constexpr double kFewestCalls = 3;
+// A repeated call must give the mean that was verified; rows need not be bitwise equal across calls of a baseline.
+constexpr double kSameMean = 1e-6;
+
+std::vector<Budget::Part> parts(const std::vector<Group>& groups, int repetitions) {
+  std::vector<Budget::Part> result;
+  for (const Group& group : groups) {
+    result.push_back({repetitions * group.keys(), static_cast<double>(group.shape.elements())});
+  }
+  return result;
+}
+
+Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+std::string seconds_text(double seconds) {
+  char text[32];
+  std::snprintf(text, sizeof text, seconds < 1 ? "%.2g s" : "%.1f s", seconds);
+  return text;
+}
+
+}  // namespace
+
+// A row of a group with its memory, from its first call to its last.
+struct Session::Candidate {
+  const Group::Item* item = nullptr;
+  std::string error;  // wrong, or failed
+  verify::Verdict verdict;
+  bool verified = false;
+  Cost cost;
+  verify::Memory workspace, mean;
+  Arguments arguments;
+  double call_seconds = 0;  // host time of one call with its synchronisation
+  double verified_mean = 0;
+};
+
+Session::Session(Setup setup, std::vector<Group> groups, Gpu* gpu, ResultFile& file,
+                 std::map<std::string, Earlier> earlier)
+    : setup_(std::move(setup)),
+      groups_(std::move(groups)),
+      gpu_(gpu),
+      file_(file),
+      earlier_(std::move(earlier)),
+      budget_(setup_.seconds, setup_.set.rule.cap_seconds, parts(groups_, setup_.repetitions)),
+      begin_(steady_seconds()) {
+  for (const Group& group : groups_) total_ += setup_.repetitions * group.keys();
+}
+
+Session::~Session() = default;
+
+double Session::elapsed() const { return steady_seconds() - begin_; }
+
+void Session::prepare_case(const Group& group) {
+  const Problem problem = group.problem();
+  if (case_problem_ && case_problem_->padding == problem.padding &&
+      Shape{case_problem_->batch, case_problem_->channels, case_problem_->height, case_problem_->width} ==
+          group.shape) {
+    return;
+  }
+  case_.reset();
+  case_problem_.reset();
+  case_ = std::make_unique<verify::Case>(setup_.set.device, problem, kImageClass, setup_.seed);
+  case_problem_ = problem;
+}
+
+Json Session::row_record(const Key& key, const Candidate& candidate) const {
+  Json record;
+  record["type"] = "row";
+  key.write(record);
+  record["process"] = setup_.process;
+  record["settings"] = to_string(setup_.settings);
+  record["verified"] = candidate.verified;
+  record["idea"] = candidate.item->row->idea;
+  record["baseline"] = candidate.item->row->baseline;
+  record["cost"] = {
+      {"dram_bytes", candidate.cost.dram_bytes}, {"fma", candidate.cost.fma}, {"launches", candidate.cost.launches}};
+  const verify::Verdict& v = candidate.verdict;
+  record["verdict"] = {{"mean_error", or_null(v.mean_error)}, {"loss_error", or_null(v.loss_error)}};
+  if (key.mode == Mode::train) {
+    record["verdict"]["gradient_error"] = or_null(v.gradient_error);
+    record["verdict"]["gradient_corner"] = or_null(v.gradient_corner);
+    record["verdict"]["gradient_edge"] = or_null(v.gradient_edge);
+    record["verdict"]["gradient_interior"] = or_null(v.gradient_interior);
+  }
+  return record;
+}
+
+void Session::write_skipped(const Key& key, const std::string& reason, std::map<std::string, Result>& results) {
+  Json record;
+  record["type"] = "skipped";
+  key.write(record);
+  record["process"] = setup_.process;
+  record["settings"] = to_string(setup_.settings);
+  record["reason"] = reason;
+  file_.write(record);
+  Result result;
+  result.text = reason;
+  results[key.text()] = result;
+  ++done_;
+}
+
+void Session::write_wrong(const Key& key, const Candidate& candidate, const std::string& error,
+                          std::map<std::string, Result>& results) {
+  Json record = row_record(key, candidate);
+  for (const char* field : {"seconds", "rel_iqr", "ci_low", "ci_high"}) record[field] = Json();
+  record["samples"] = 0;
+  record["converged"] = false;
+  record["host_bound"] = false;
+  record["error"] = error;
+  file_.write(record);
+  Result result;
+  result.kind = Result::Kind::wrong;
+  result.text = error;
+  results[key.text()] = result;
+  progress_.note("error: " + key.text() + ": " + error);
+  ++wrong_;
+  ++done_;
+}
+
+void Session::write_row(const Key& key, const Candidate& candidate, const Entry& entry, bool host_bound,
+                        std::map<std::string, Result>& results) {
+  if (entry.samples.empty()) {
+    write_skipped(key,
+                  entry.discarded > 0
+                      ? "all " + std::to_string(entry.discarded) + " samples were taken at a throttled clock"
+                      : "not one sample in its time",
+                  results);
+    return;
+  }
+  Result result;
+  result.kind = Result::Kind::measured;
+  result.summary = summarize(entry.samples);
+  result.samples = entry.samples.size();
+  result.rounds = entry.rounds;
+  result.converged = entry.decision == Decision::converged;
+  result.host_bound = host_bound;
+  result.discarded = entry.discarded;
+  result.sm_mhz = entry.sm_mhz;
+  result.cost = candidate.cost;
+  result.text = unmet(entry.rule, entry.samples, entry.rounds);
+
+  const Summary& s = result.summary;
+  Json record = row_record(key, candidate);
+  record["seconds"] = s.median;
+  record["samples"] = result.samples;
+  record["rounds"] = result.rounds;
+  record["min"] = s.min;
+  record["q1"] = s.q1;
+  record["q3"] = s.q3;
+  record["rel_iqr"] = s.rel_iqr;
+  record["ci_low"] = s.interval.low;
+  record["ci_high"] = s.interval.high;
+  record["ci_coverage"] = s.interval.coverage;
+  record["rel_half_width"] = s.rel_half_width;
+  record["converged"] = result.converged;
+  record["unmet"] = result.text.empty() ? Json() : Json(result.text);
+  record["cap_s"] = entry.rule.cap_seconds;
+  record["spent_s"] = entry.spent;
+  record["discarded"] = result.discarded;
+  if (result.sm_mhz > 0) record["sm_mhz"] = result.sm_mhz;
+  record["host_bound"] = host_bound;
+  record["error"] = Json();
+  file_.write(record);
+  results[key.text()] = result;
+  ++done_;
+}
+
+std::map<std::string, Result> Session::measure(std::size_t index) {
+  const Group& group = groups_[index];
+  std::map<std::string, Result> results;
+  const Problem problem = group.problem();
+  const Device device = setup_.set.device;
+  const auto skip_item = [&](const Group::Item& item, const std::string& reason) {
+    for (const Clock clock : item.clocks) write_skipped(group.key(item, clock), reason, results);
+  };
+  const auto rate = [&] { return checked_elements_ > 0 ? check_seconds_ / checked_elements_ : 0.0; };
+  const auto show = [&](const Key& key) {
+    progress_.show(done_, total_, key.text(), budget_.remaining(index, elapsed()));
+  };
+  const double checks_begin = steady_seconds();
+  const double first_cap = budget_.cap(index, elapsed(), rate(), false);
+
+  // Images, one output for all rows, and each row's workspace.
+  verify::Memory grad;
+  std::vector<std::unique_ptr<Candidate>> candidates;
+  try {
+    prepare_case(group);
+    if (group.mode == Mode::train) {
+      grad = verify::Memory(device, problem.elements() * static_cast<std::int64_t>(sizeof(float)));
+    }
+  } catch (const std::exception& error) {
+    case_.reset();
+    case_problem_.reset();
+    for (const Group::Item& item : group.items) {
+      skip_item(item, std::string("the images do not fit into memory (") + error.what() + ")");
+    }
+    return results;
+  }
+  for (const Group::Item& item : group.items) {
+    if (setup_.stop_requested()) return results;
+    const Implementation& row = *item.row;
+    show(group.key(item, item.clocks.front()));
+    if (const std::string reason = row.supports(problem, group.mode); !reason.empty()) {
+      skip_item(item, reason);
+      continue;
+    }
+    auto candidate = std::make_unique<Candidate>();
+    candidate->item = &item;
+    candidate->cost = row.cost(problem, group.mode);
+    const std::int64_t bytes = row.workspace_bytes(problem, group.mode);
+    void* const stream = gpu_ ? gpu_->stream() : nullptr;
+    try {
+      candidate->mean = verify::Memory(device, sizeof(double));
+      if (bytes > 0) {
+        candidate->workspace = verify::Memory(device, bytes);
+        const Status status = init_workspace(device, candidate->workspace.data(), bytes, stream);
+        if (!status) throw std::runtime_error(status.message);
+      }
+    } catch (const std::exception& error) {
+      skip_item(item,
+                "its workspace of " + std::to_string(bytes) + " bytes does not fit into memory (" + error.what() + ")");
+      continue;
+    }
+    candidate->arguments = {.x = case_->x(),
+                            .y = case_->y(),
+                            .mean = candidate->mean.as<double>(),
+                            .grad_x = group.mode == Mode::train ? grad.as<float>() : nullptr,
+                            .workspace = candidate->workspace.data(),
+                            .workspace_bytes = bytes,
+                            .stream = stream,
+                            .threads = setup_.threads};
+    Candidate* const c = candidate.get();
+    const auto call_once = [&, c] {
+      const Status status = call(row, problem, group.mode, c->arguments);
+      if (!status) throw std::runtime_error(status.message);
+      if (gpu_) gpu_->synchronize();
+    };
+    const auto timed_call = [&] {
+      const double begin = steady_seconds();
+      call_once();
+      return steady_seconds() - begin;
+    };
+    try {
+      // A first call, not for the record: does the row fit into its time? What only a first call pays (libraries that
+      // initialise themselves) must not decide, so a slow one gets a second chance.
+      c->call_seconds = timed_call();
+      if (kFewestCalls * c->call_seconds > first_cap && c->call_seconds < 5) {
+        c->call_seconds = std::min(c->call_seconds, timed_call());
+      }
+      if (kFewestCalls * c->call_seconds > first_cap) {
+        skip_item(item, "too slow: one call takes " + seconds_text(c->call_seconds) +
+                            ", and what is left of the set's " + seconds_text(setup_.seconds) + " gives it " +
+                            seconds_text(first_cap));
+        continue;
+      }
+      {
+        const Range range(row.name + ":" + to_string(group.shape) + ":verify");
+        c->verdict = verify::verify_row(row, *case_, group.mode);
+      }
+      c->verified = c->verdict.ok;
+      if (!c->verified) c->error = c->verdict.message.empty() ? "wrong result" : c->verdict.message;
+      if (c->verified) {
+        c->call_seconds = std::min(c->call_seconds, timed_call());
+        c->verified_mean = c->mean.download<double>().front();
+      }
+    } catch (const std::bad_alloc& error) {
+      skip_item(item, std::string("too large: out of memory (") + error.what() + ")");
+      continue;
+    } catch (const std::exception& error) {
+      c->error = error.what();
+    }
+    if (!c->error.empty()) {
+      for (const Clock clock : item.clocks) write_wrong(group.key(item, clock), *c, c->error, results);
+      continue;
+    }
+    candidates.push_back(std::move(candidate));
+  }
+  check_seconds_ += steady_seconds() - checks_begin;
+  checked_elements_ += static_cast<double>(problem.elements());
+
+  // One entry a row and clock.
+  struct Timed {
+    Key key;
+    Candidate* candidate;
+    std::unique_ptr<Sampler> sampler;
+  };
+  std::vector<Timed> timed;
+  std::vector<Entry> entries;
+  StoppingRule rule = setup_.set.rule;
+  rule.cap_seconds = budget_.cap(index, elapsed(), rate(), true);
+  for (const auto& candidate : candidates) {
+    Candidate* const c = candidate.get();
+    for (const Clock clock : c->item->clocks) {
+      const Key key = group.key(*c->item, clock);
+      const auto enqueue = [this, c, problem, mode = group.mode] {
+        const Status status = call(*c->item->row, problem, mode, c->arguments);
+        if (!status) throw std::runtime_error(status.message);
+      };
+      if (clock == Clock::graph && !c->item->row->capturable) {
+        write_skipped(key, "the row cannot be captured into a CUDA graph: it allocates or synchronises", results);
+        continue;
+      }
+      Timed entry{key, c, nullptr};
+      try {
+        entry.sampler = gpu_ ? gpu_->sampler(clock, enqueue) : cpu_sampler(enqueue, c->call_seconds);
+      } catch (const CannotTime& reason) {
+        write_skipped(key, reason.what(), results);
+        continue;
+      } catch (const std::exception& error) {
+        write_wrong(key, *c, error.what(), results);
+        continue;
+      }
+      Entry state;
+      state.rule = rule;
+      if (const auto found = earlier_.find(key.text()); found != earlier_.end()) {
+        state.samples = found->second.samples;
+        state.rounds = found->second.rounds;
+        state.discarded = found->second.discarded;
+        // Its earlier time was another budget's; what this process gives it is its own cap.
+      }
+      state.sampler = entry.sampler.get();
+      timed.push_back(std::move(entry));
+      entries.push_back(std::move(state));
+    }
+  }
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (rule.cap_seconds > 0 || !entries[i].samples.empty()) continue;
+    entries[i].error = "skip";
+    write_skipped(timed[i].key, "the set's " + seconds_text(setup_.seconds) + " were used up before it", results);
+  }
+
+  const SchedulerHooks hooks{
+      .now = steady_seconds,
+      .stop_requested = setup_.stop_requested,
+      .on_turn =
+          [&](std::size_t i, const Turn& turn) {
+            Json record;
+            record["type"] = "samples";
+            timed[i].key.write(record);
+            record["process"] = setup_.process;
+            record["round"] = turn.round;
+            record["seconds"] = turn.seconds;
+            if (turn.sm_mhz > 0) record["sm_mhz"] = turn.sm_mhz;
+            record["discarded"] = turn.discarded;
+            record["spent_s"] = turn.spent;
+            file_.write(record);
+            show(timed[i].key);
+          },
+      .on_done =
+          [&](std::size_t i) {
+            Entry& entry = entries[i];
+            if (entry.error.empty()) {
+              // What was timed must still be what was verified.
+              try {
+                timed[i].candidate->mean.fill(0xff);
+                verify::synchronize(device);
+                const Status status =
+                    call(*timed[i].candidate->item->row, problem, group.mode, timed[i].candidate->arguments);
+                if (!status) throw std::runtime_error(status.message);
+                if (gpu_) gpu_->synchronize();
+                const double mean = timed[i].candidate->mean.download<double>().front();
+                if (!(std::abs(mean - timed[i].candidate->verified_mean) <= kSameMean)) {
+                  char text[128];
+                  std::snprintf(text, sizeof text, "after timing its mean is %.17g; verified was %.17g", mean,
+                                timed[i].candidate->verified_mean);
+                  entry.error = text;
+                }
+              } catch (const std::exception& error) {
+                entry.error = error.what();
+              }
+            }
+            if (entry.error.empty()) {
+              write_row(timed[i].key, *timed[i].candidate, entry, timed[i].sampler->host_bound(), results);
+            } else {
+              write_wrong(timed[i].key, *timed[i].candidate, entry.error, results);
+            }
+          },
+  };
+  // Each group has an order of its own, the same in every run with this seed.
+  run_rounds(entries, TurnRule{}, setup_.seed + 0x9e3779b97f4a7c15ull * (index + 1), hooks);
+  return results;
+}
+
+}  // namespace ssim::bench
