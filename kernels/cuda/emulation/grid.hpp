@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: MIT
+// Runs a grid of emulated CUDA threads on the host: what primitives_host.hpp stands on.
+//
+// Every CUDA thread is a fiber. A lane runs until it waits in a collective of its warp, at a barrier of its block, or
+// returns; then the next lane of the warp runs, and when none can, another warp of the block that a random number
+// chooses. Blocks run one after the other in random order, on as many host threads as the machine has cores.
+// The random numbers come from one seed: SSIM_EMULATION_SEED, or a fresh one that is printed with the first launch.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "../../ssim.hpp"
+#include "vector_types.hpp"
+
+#define SSIM_EMULATION_TLS __attribute__((tls_model("initial-exec")))
+
+namespace ssim::cuda_emulated {
+
+extern thread_local constinit SSIM_EMULATION_TLS uint3 threadIdx;
+extern thread_local constinit SSIM_EMULATION_TLS uint3 blockIdx;
+extern thread_local constinit SSIM_EMULATION_TLS dim3 blockDim;
+extern thread_local constinit SSIM_EMULATION_TLS dim3 gridDim;
+
+namespace emulation {
+
+inline constexpr int kLanes = 32;
+/// What a block may ask for on cards of compute capability 9 and 10.
+inline constexpr std::size_t kMaxSharedBytes = 227 * 1024;
+
+struct Grid {
+  const char* name;  // of the kernel, for messages
+  dim3 grid, block;
+  std::size_t shared_bytes;
+  void (*body)(const void* arguments);  // one thread of the kernel
+  const void* arguments;
+};
+
+/// Runs the whole grid before it returns. An error of the kernel becomes a status that names kernel, block and thread.
+Status run(const Grid& grid);
+
+/// The seed of this process.
+std::uint64_t seed();
+
+// --- called by running threads -------------------------------------------------------------------------------------
+
+/// The block's shared memory; `bytes` is what the caller is about to use of it.
+void* shared_memory(std::size_t bytes);
+
+/// Waits for all threads of the block.
+void sync_block();
+
+/// Waits until every lane of the warp has come with the same `complete`, which the last one calls with the slots of all
+/// (nullptr where the warp has fewer than 32 lanes).
+using Complete = void (*)(void* const* slots);
+void warp_collective(const char* what, Complete complete, void* slot);
+
+void copy_async(void* to_shared, const void* from_global, int bytes, bool inside);
+void copy_commit();
+void copy_wait(int pending);
+
+unsigned atomic_increment_wrap(unsigned* counter, unsigned limit);
+
+/// Ends the launch with this message, behind which kernel, block and thread are named. For threads of a grid alone.
+[[noreturn, gnu::format(printf, 1, 2)]] void fail(const char* format, ...);
+
+}  // namespace emulation
+}  // namespace ssim::cuda_emulated

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MIT
+// The primitives of primitives.cuh on the host. primitives_device.cuh says what each does; here is how strictly.
+#pragma once
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+
+#include "grid.hpp"
+
+#define SSIM_CUDA_NAMESPACE cuda_emulated
+
+namespace ssim::cuda_emulated {
+
+inline constexpr Device kDevice = Device::cuda_emulated;
+
+/// Runs the grid to its end before it returns; the stream is unused.
+template <typename... Parameters, typename... Given>
+Status launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, void*,
+              Given&&... given) {
+  struct Call {
+    void (*kernel)(Parameters...);
+    std::tuple<std::remove_cv_t<Parameters>...> arguments;
+  };
+  const Call call{kernel, {static_cast<Parameters>(given)...}};
+  const auto body = [](const void* pointer) {
+    const Call& c = *static_cast<const Call*>(pointer);
+    std::apply(c.kernel, c.arguments);
+  };
+  return emulation::run({name, grid, block, shared_bytes, body, &call});
+}
+
+inline Status fill_zero(void* pointer, std::size_t bytes, void*) {
+  std::memset(pointer, 0, bytes);
+  return {};
+}
+
+/// Few, so that persistent kernels have several rounds on small images. SSIM_EMULATION_MULTIPROCESSORS overrides.
+inline int multiprocessors() {
+  const char* given = std::getenv("SSIM_EMULATION_MULTIPROCESSORS");
+  const int count = given ? std::atoi(given) : 0;
+  return count > 0 ? count : 3;
+}
+
+/// Filled with NaN when the block starts.
+template <typename T>
+T& shared() {
+  return *static_cast<T*>(emulation::shared_memory(sizeof(T)));
+}
+
+inline void sync_block() { emulation::sync_block(); }
+
+inline void sync_warp() {
+  emulation::warp_collective(
+      "sync_warp", [](void* const*) {}, nullptr);
+}
+
+inline void fence_device() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+namespace emulation {
+
+// All lanes' values change hands; source(own lane, argument) names the lane that a value comes from, own lane if
+// outside.
+template <typename Source, typename T>
+T exchange(const char* what, T value, int argument) {
+  static_assert(std::is_trivially_copyable_v<T>);
+  struct Slot {
+    T value;
+    int argument;
+    T result;
+  } slot{value, argument, value};
+  const auto complete = [](void* const* slots) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      auto* own = static_cast<Slot*>(slots[lane]);
+      if (!own) continue;
+      const int from = Source::of(lane, own->argument);
+      const auto* other = static_cast<const Slot*>(slots[from < 0 || from >= kLanes ? lane : from]);
+      if (other) {
+        own->result = other->value;
+      } else {
+        std::memset(static_cast<void*>(&own->result), 0xff, sizeof(T));  // a lane that the warp does not have
+      }
+    }
+  };
+  warp_collective(what, complete, &slot);
+  return slot.result;
+}
+
+struct Down {
+  static int of(int lane, int delta) { return lane + delta; }
+};
+struct Up {
+  static int of(int lane, int delta) { return lane - delta; }
+};
+struct Xor {
+  static int of(int lane, int mask) { return lane ^ mask; }
+};
+struct Index {
+  static int of(int, int lane) { return lane & (kLanes - 1); }
+};
+
+}  // namespace emulation
+
+template <typename T>
+T shuffle_down(T value, unsigned delta) {
+  return emulation::exchange<emulation::Down>("shuffle_down", value, static_cast<int>(delta));
+}
+template <typename T>
+T shuffle_up(T value, unsigned delta) {
+  return emulation::exchange<emulation::Up>("shuffle_up", value, static_cast<int>(delta));
+}
+template <typename T>
+T shuffle_xor(T value, int mask) {
+  return emulation::exchange<emulation::Xor>("shuffle_xor", value, mask);
+}
+template <typename T>
+T shuffle(T value, int lane) {
+  return emulation::exchange<emulation::Index>("shuffle", value, lane);
+}
+
+/// Bit i is lane i's predicate.
+inline unsigned ballot(bool predicate) {
+  struct Slot {
+    unsigned own, result;
+  } slot{predicate, 0};
+  emulation::warp_collective(
+      "ballot",
+      [](void* const* slots) {
+        unsigned bits = 0;
+        for (int lane = 0; lane < emulation::kLanes; ++lane) {
+          if (slots[lane]) bits |= static_cast<Slot*>(slots[lane])->own << lane;
+        }
+        for (int lane = 0; lane < emulation::kLanes; ++lane) {
+          if (slots[lane]) static_cast<Slot*>(slots[lane])->result = bits;
+        }
+      },
+      &slot);
+  return slot.result;
+}
+
+inline unsigned atomic_increment_wrap(unsigned* counter, unsigned limit) {
+  return emulation::atomic_increment_wrap(counter, limit);
+}
+
+inline float load_readonly(const float* pointer) { return *pointer; }
+inline double load_global(const double* pointer) { return *const_cast<const volatile double*>(pointer); }
+
+/// One rounding, on both sides, whatever the compiler's flags.
+inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
+inline double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
+/// NaN stands at the destination until copy_wait, when the copy is made: too early a read, and a copy that is started
+/// while another thread still reads the old content, show.
+template <int kBytes>
+void copy_async(void* to_shared, const void* from_global, bool inside) {
+  static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16);
+  emulation::copy_async(to_shared, from_global, kBytes, inside);
+}
+inline void copy_commit() { emulation::copy_commit(); }
+template <int kPending>
+void copy_wait() {
+  emulation::copy_wait(kPending);
+}
+
+}  // namespace ssim::cuda_emulated

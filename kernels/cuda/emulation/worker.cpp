@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: MIT
+// Scheduling of the lanes of one block, and what ends a launch early.
+#include "worker.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bit>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+#include <new>
+
+namespace ssim::cuda_emulated {
+
+thread_local constinit uint3 threadIdx;
+thread_local constinit uint3 blockIdx;
+thread_local constinit dim3 blockDim;
+thread_local constinit dim3 gridDim;
+
+namespace emulation {
+namespace {
+
+constexpr std::size_t kStackBytes = 128 * 1024;
+
+thread_local constinit SSIM_EMULATION_TLS Worker* this_worker = nullptr;
+
+std::size_t page_size() {
+  static const std::size_t size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+[[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...) {
+  char buffer[240];
+  va_list list;
+  va_start(list, pattern);
+  std::vsnprintf(buffer, sizeof buffer, pattern, list);
+  va_end(list);
+  return buffer;
+}
+
+std::string text(const uint3& at) { return format("(%u, %u, %u)", at.x, at.y, at.z); }
+
+}  // namespace
+
+GuardedPages::GuardedPages(std::size_t bytes) : guard_(page_size()) {
+  bytes_ = (bytes + guard_ - 1) / guard_ * guard_;
+  void* mapping = mmap(nullptr, bytes_ + 2 * guard_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapping == MAP_FAILED) throw std::bad_alloc();
+  mapping_ = static_cast<char*>(mapping);
+  data_ = mapping_ + guard_;
+  if (mprotect(data_, bytes_, PROT_READ | PROT_WRITE) != 0) {
+    munmap(mapping_, bytes_ + 2 * guard_);
+    throw std::bad_alloc();
+  }
+}
+
+GuardedPages::~GuardedPages() { munmap(mapping_, bytes_ + 2 * guard_); }
+
+bool GuardedPages::contains(const void* address) const {
+  const char* a = static_cast<const char*>(address);
+  return a >= data_ && a < data_ + bytes_;
+}
+
+bool GuardedPages::guard_contains(const void* address) const {
+  const char* a = static_cast<const char*>(address);
+  return a >= mapping_ && a < data_ + bytes_ + guard_ && !contains(address);
+}
+
+Worker* Worker::running() { return this_worker; }
+
+Worker::Worker() : shared_(kMaxSharedBytes + 4096) {}
+
+GuardedPages* Worker::take_stack() {
+  if (free_stacks_.empty()) {
+    stacks_.push_back(new GuardedPages(kStackBytes));
+    return stacks_.back();
+  }
+  GuardedPages* stack = free_stacks_.back();
+  free_stacks_.pop_back();
+  return stack;
+}
+
+void Worker::set_current(Lane& lane) {
+  current_ = &lane;
+  threadIdx = lane.index;
+}
+
+// The next lane that can run: of the current warp if it has one, else of a random warp.
+Lane* Worker::pick() {
+  if (warp_ < 0 || warps_[warp_].ready == 0) {
+    if (ready_warps_ == 0) return nullptr;
+    const std::uint64_t random = random_();
+    const int turn = static_cast<int>(random & 31);
+    warp_ = (std::countr_zero(std::rotr(ready_warps_, turn)) + turn) & 31;
+    warps_[warp_].descending = random & 32;
+  }
+  const Warp& warp = warps_[warp_];
+  const int lane = warp.descending ? 31 - std::countl_zero(warp.ready) : std::countr_zero(warp.ready);
+  return &lanes_[warp_ * kLanes + lane];
+}
+
+// Leaves the current lane, which goes on when it is resumed.
+void Worker::resume(Lane& next) {
+  Lane& previous = *current_;
+  if (&next == &previous) return;
+  set_current(next);
+  if (next.state == State::unstarted) {
+    next.stack = take_stack();
+    next.state = State::ready;
+    make_context(next.context, next.stack->data(), next.stack->bytes(), fiber);
+  }
+  switch_context(previous.context, next.context);
+}
+
+// Runs lanes on one stack for as long as each returns without having waited.
+void Worker::fiber() {
+  Worker& worker = *this_worker;
+  for (;;) {
+    const Grid& grid = worker.launch_->grid;
+    grid.body(grid.arguments);
+    Lane& lane = *worker.current_;
+    if (!lane.copies.empty()) {
+      worker.fail(("thread returns while " + std::to_string(lane.copies.size()) +
+                   " of its asynchronous copies are unfinished; copy_wait<0> is missing")
+                      .c_str());
+    }
+    lane.state = State::returned;
+    ++worker.returned_;
+    Warp& warp = worker.warps_[lane.warp];
+    warp.ready &= ~(1u << lane.lane);
+    if (warp.ready == 0) worker.ready_warps_ &= ~(1u << lane.warp);
+    Lane* next = worker.pick();
+    GuardedPages* stack = lane.stack;
+    lane.stack = nullptr;
+    if (next && next->state == State::unstarted) {
+      next->stack = stack;
+      next->state = State::ready;
+      worker.set_current(*next);
+      continue;
+    }
+    worker.free_stacks_.push_back(stack);
+    if (!next) {
+      if (worker.returned_ < worker.threads_) worker.record(worker.stuck());
+      switch_context(lane.context, worker.main_);
+    }
+    worker.set_current(*next);
+    switch_context(lane.context, next->context);
+  }
+}
+
+// The current lane is in `state` and not ready any more: run others until it is.
+void Worker::wait(State state) {
+  Lane& lane = *current_;
+  lane.state = state;
+  Lane* next = pick();
+  if (!next) {
+    record(stuck());
+    leave();
+  }
+  resume(*next);
+  lane.state = State::ready;
+}
+
+void Worker::sync_block() {
+  Lane& lane = *current_;
+  Warp& own = warps_[lane.warp];
+  if (++arrived_ == threads_) {
+    arrived_ = 0;
+    ready_warps_ = 0;
+    for (std::size_t w = 0; w < warps_.size(); ++w) {
+      warps_[w].ready |= warps_[w].at_barrier;
+      warps_[w].at_barrier = 0;
+      if (warps_[w].ready) ready_warps_ |= 1u << w;
+    }
+    warp_ = -1;  // any warp may go on first
+    resume(*pick());
+    return;
+  }
+  const std::uint32_t bit = 1u << lane.lane;
+  own.ready &= ~bit;
+  own.at_barrier |= bit;
+  if (own.ready == 0) ready_warps_ &= ~(1u << lane.warp);
+  lane.waits_for = "sync_block";
+  wait(State::at_barrier);
+}
+
+void Worker::warp_collective(const char* what, Complete complete, void* slot) {
+  Lane& lane = *current_;
+  Warp& warp = warps_[lane.warp];
+  const std::uint32_t bit = 1u << lane.lane;
+  lane.slot = slot;
+  lane.complete = complete;
+  lane.waits_for = what;
+  warp.at_collective |= bit;
+  if (warp.at_collective != warp.exists) {
+    warp.ready &= ~bit;
+    if (warp.ready == 0) ready_warps_ &= ~(1u << lane.warp);
+    wait(State::at_collective);
+    return;
+  }
+  void* slots[kLanes];
+  for (int i = 0; i < kLanes; ++i) {
+    slots[i] = nullptr;
+    if (!(warp.exists >> i & 1)) continue;
+    const Lane& other = lanes_[lane.warp * kLanes + i];
+    slots[i] = other.slot;
+    if (other.complete != complete) {
+      fail(("the lanes of a warp meet in different collectives: " + std::string(what) + " here, " + other.waits_for +
+            " in thread " + text(other.index))
+               .c_str());
+    }
+  }
+  complete(slots);
+  warp.at_collective = 0;
+  warp.ready = warp.exists;
+  ready_warps_ |= 1u << lane.warp;
+  // Now and then another warp gets in between, so that warps drift apart as they do on a card.
+  const std::uint64_t random = random_();
+  warp.descending = random & 1;
+  if ((random & 14) == 0) warp_ = -1;
+  resume(*pick());
+}
+
+// Why no lane can run: who waits where, who has returned.
+std::string Worker::stuck() const {
+  int barrier = 0, collective = 0;
+  const Lane *in_barrier = nullptr, *in_collective = nullptr, *gone = nullptr;
+  for (const Lane& lane : lanes_) {
+    if (lane.state == State::at_barrier) ++barrier, in_barrier = in_barrier ? in_barrier : &lane;
+    if (lane.state == State::at_collective) ++collective, in_collective = in_collective ? in_collective : &lane;
+    if (lane.state == State::returned) gone = gone ? gone : &lane;
+  }
+  std::string message = "deadlock:";
+  const auto add = [&](int count, const Lane* example, const char* where) {
+    if (count == 0) return;
+    message += format(" %d of %d threads wait in %s (%s%s),", count, threads_, where, text(example->index).c_str(),
+                      count > 1 ? ", ..." : "");
+  };
+  add(barrier, in_barrier, "sync_block");
+  add(collective, in_collective, in_collective ? in_collective->waits_for : "");
+  if (returned_ > 0) {
+    message += format(" %d have returned (%s%s),", returned_, text(gone->index).c_str(), returned_ > 1 ? ", ..." : "");
+  }
+  message.back() = ';';
+  return message + (collective ? " all lanes of the warp must reach it" : " all threads of the block must reach it");
+}
+
+void Worker::record(const std::string& message) {
+  const std::lock_guard lock(launch_->mutex);
+  if (launch_->failed.exchange(true)) return;
+  launch_->message = "kernel " + std::string(launch_->grid.name) + ", block " + text(blockIdx) + ", thread " +
+                     text(threadIdx) + ": " + message + " [SSIM_EMULATION_SEED=" + std::to_string(seed()) + "]";
+}
+
+// Back to run_block, never to return: the lanes of the block stay where they are and are forgotten.
+void Worker::leave() {
+  switch_context(current_->context, main_);
+  __builtin_unreachable();
+}
+
+void Worker::fail(const char* message) {
+  record(message);
+  leave();
+  __builtin_unreachable();
+}
+
+void* Worker::shared_memory(std::size_t bytes) {
+  if (bytes > launch_->grid.shared_bytes) {
+    fail(("shared memory of " + std::to_string(bytes) + " bytes is used, the launch gave " +
+          std::to_string(launch_->grid.shared_bytes))
+             .c_str());
+  }
+  return shared_base_;
+}
+
+std::string Worker::describe(const void* address) const {
+  char buffer[160];
+  if (shared_.contains(address) || shared_.guard_contains(address)) {
+    std::snprintf(buffer, sizeof buffer, "byte %td of the block's %zu bytes of shared memory",
+                  static_cast<const char*>(address) - shared_base_, launch_->grid.shared_bytes);
+    return buffer;
+  }
+  for (const GuardedPages* stack : stacks_) {
+    if (stack->guard_contains(address)) return "the end of a thread's stack: local arrays are too large";
+  }
+  std::snprintf(buffer, sizeof buffer, "address %p", address);
+  return buffer;
+}
+
+void Worker::run_block(std::uint64_t block) {
+  const Grid& grid = launch_->grid;
+  blockDim = grid.block;
+  gridDim = grid.grid;
+  blockIdx.x = static_cast<unsigned>(block % grid.grid.x);
+  blockIdx.y = static_cast<unsigned>(block / grid.grid.x % grid.grid.y);
+  blockIdx.z = static_cast<unsigned>(block / grid.grid.x / grid.grid.y);
+  random_.state = launch_->seed ^ (block * 0xd1342543de82ef95u);
+  std::memset(shared_base_, 0xff, grid.shared_bytes);
+
+  const std::size_t warps = (static_cast<std::size_t>(threads_) + kLanes - 1) / kLanes;
+  warps_.assign(warps, {});
+  lanes_.resize(warps * kLanes);
+  for (int t = 0; t < threads_; ++t) {
+    Lane& lane = lanes_[t];
+    lane.index = {t % grid.block.x, t / grid.block.x % grid.block.y, t / grid.block.x / grid.block.y};
+    lane.warp = t / kLanes;
+    lane.lane = t % kLanes;
+    lane.state = State::unstarted;
+    lane.copies.clear();
+    lane.open_group = 0;
+    warps_[lane.warp].exists |= 1u << lane.lane;
+  }
+  lanes_.resize(threads_);
+  for (Warp& warp : warps_) warp.ready = warp.exists;
+  ready_warps_ = static_cast<std::uint32_t>((std::uint64_t{1} << warps) - 1);
+  arrived_ = returned_ = 0;
+  warp_ = -1;
+
+  Lane& first = *pick();
+  set_current(first);
+  first.stack = take_stack();
+  first.state = State::ready;
+  make_context(first.context, first.stack->data(), first.stack->bytes(), fiber);
+  this_worker = this;
+  switch_context(main_, first.context);
+  this_worker = nullptr;
+  current_ = nullptr;
+  if (free_stacks_.size() != stacks_.size()) free_stacks_ = stacks_;  // after a failure
+}
+
+void Worker::run(Launch& launch) {
+  launch_ = &launch;
+  const Grid& grid = launch.grid;
+  threads_ = static_cast<int>(grid.block.x * grid.block.y * grid.block.z);
+  // Its end lies at the guard page, as near as the alignment of 128 bytes allows.
+  shared_base_ = shared_.data() + shared_.bytes() - (grid.shared_bytes + 127) / 128 * 128;
+  while (!launch.failed.load(std::memory_order_relaxed)) {
+    const std::uint64_t i = launch.next.fetch_add(1);
+    if (i >= launch.blocks) break;
+    run_block(static_cast<std::uint64_t>(
+        (static_cast<unsigned __int128>(i) * launch.order_factor + launch.order_offset) % launch.blocks));
+  }
+  launch_ = nullptr;
+}
+
+}  // namespace emulation
+}  // namespace ssim::cuda_emulated

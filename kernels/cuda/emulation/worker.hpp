@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT
+// One host thread's share of a grid: the block that it runs now, thread by thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "fiber.hpp"
+#include "grid.hpp"
+
+namespace ssim::cuda_emulated::emulation {
+
+/// splitmix64 (Steele, Lea, Flood, OOPSLA 2014): one 64-bit state, any seed is good.
+struct Random {
+  std::uint64_t state;
+  std::uint64_t operator()() {
+    std::uint64_t z = (state += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+};
+
+/// What all workers of a launch share.
+struct Launch {
+  const Grid& grid;
+  std::uint64_t blocks;
+  std::uint64_t order_factor, order_offset;  // block i of the order is (i * factor + offset) mod blocks
+  std::uint64_t seed;
+  std::atomic<std::uint64_t> next{0};
+  std::atomic<bool> failed{false};
+  std::mutex mutex;
+  std::string message;  // of the first failure; guarded by mutex
+};
+
+/// Memory with pages before and after it that must not be touched.
+class GuardedPages {
+ public:
+  explicit GuardedPages(std::size_t bytes);
+  ~GuardedPages();
+  GuardedPages(const GuardedPages&) = delete;
+  GuardedPages& operator=(const GuardedPages&) = delete;
+  char* data() const { return data_; }
+  std::size_t bytes() const { return bytes_; }
+  bool contains(const void* address) const;        // guard pages not included
+  bool guard_contains(const void* address) const;  // guard pages alone
+
+ private:
+  char* mapping_ = nullptr;
+  char* data_ = nullptr;
+  std::size_t bytes_ = 0, guard_ = 0;
+};
+
+struct Copy {
+  void* to;
+  const void* from;  // nullptr: zeros
+  int bytes;
+  int group;
+};
+
+enum class State : std::uint8_t { unstarted, ready, at_barrier, at_collective, returned };
+
+/// One CUDA thread.
+struct Lane {
+  Context context;
+  GuardedPages* stack = nullptr;  // while started and not returned
+  uint3 index;
+  int warp = 0, lane = 0;
+  State state = State::unstarted;
+  const char* waits_for = nullptr;
+  Complete complete = nullptr;
+  void* slot = nullptr;
+  std::vector<Copy> copies;  // not yet made, oldest first
+  int open_group = 0;        // number of the group that copies go into now
+};
+
+struct Warp {
+  std::uint32_t exists = 0, ready = 0, at_barrier = 0, at_collective = 0;
+  bool descending = false;  // order in which its lanes run
+};
+
+class Worker {
+ public:
+  Worker();
+
+  /// Runs blocks of the launch until there are none left or one has failed.
+  void run(Launch& launch);
+
+  // --- called on a lane's stack ---
+  void sync_block();
+  void warp_collective(const char* what, Complete complete, void* slot);
+  [[noreturn]] void fail(const char* text);
+  void* shared_memory(std::size_t bytes);
+  Lane& lane() { return *current_; }
+
+  /// The worker of this host thread while one of its lanes runs, else nullptr.
+  static Worker* running();
+  /// What an address is to the current block: "shared memory", "the thread's stack", ... For messages.
+  std::string describe(const void* address) const;
+
+ private:
+  static void fiber();
+  void run_block(std::uint64_t block);
+  Lane* pick();
+  void resume(Lane& next);
+  void wait(State state);
+  void leave();
+  void set_current(Lane& lane);
+  std::string stuck() const;
+  void record(const std::string& text);
+  GuardedPages* take_stack();
+
+  Launch* launch_ = nullptr;
+  Random random_{0};
+  std::vector<Lane> lanes_;
+  std::vector<Warp> warps_;
+  std::uint32_t ready_warps_ = 0;
+  int threads_ = 0, arrived_ = 0, returned_ = 0;
+  int warp_ = -1;  // that runs now
+  Lane* current_ = nullptr;
+  Context main_;
+  std::vector<GuardedPages*> stacks_, free_stacks_;
+  GuardedPages shared_;
+  char* shared_base_ = nullptr;
+};
+
+/// Makes faults on guard pages end the launch with a message, on this host thread, while it lives.
+class FaultHandler {
+ public:
+  FaultHandler();
+  ~FaultHandler();
+
+ private:
+  void* stack_ = nullptr;
+};
+
+}  // namespace ssim::cuda_emulated::emulation
