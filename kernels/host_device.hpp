@@ -4,6 +4,9 @@
 
 #if defined(__CUDACC__)
 #define SSIM_HOST_DEVICE __host__ __device__ __forceinline__
+#elif defined(SSIM_EMULATE)
+// Compiled with other flags than the rest of the host code: never as a function that the linker could share.
+#define SSIM_HOST_DEVICE inline __attribute__((always_inline))
 #else
 #define SSIM_HOST_DEVICE inline
 #endif

@@ -17,6 +17,9 @@ namespace ssim::cuda_emulated {
 
 inline constexpr Device kDevice = Device::cuda_emulated;
 
+/// Threads that a multiprocessor holds: for __launch_bounds__, which means nothing here.
+inline constexpr int kResidentThreads = 2048;
+
 /// Runs the grid to its end before it returns; the stream is unused.
 template <typename... Parameters, typename... Given>
 Status launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, void*,
@@ -151,6 +154,14 @@ inline double load_global(const double* pointer) { return *const_cast<const vola
 /// One rounding, on both sides, whatever the compiler's flags.
 inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 inline double fma(double a, double b, double c) { return __builtin_fma(a, b, c); }
+
+/// Correctly rounded but for its range, where a card is off by up to 1 ulp: 0 for what a float cannot hold as a normal.
+inline float reciprocal_fast(float v) {
+  constexpr float kSmallest = 0x1p-126f;
+  if (__builtin_fabsf(v) < kSmallest) v = __builtin_copysignf(0.0f, v);  // flushes denormals, like rcp.approx.ftz
+  const float result = 1.0f / v;
+  return __builtin_fabsf(result) < kSmallest ? __builtin_copysignf(0.0f, result) : result;
+}
 
 /// NaN stands at the destination until copy_wait, when the copy is made: too early a read, and a copy that is started
 /// while another thread still reads the old content, show.
