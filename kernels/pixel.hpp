@@ -19,6 +19,14 @@
 
 namespace ssim {
 
+/// 1 / v, correctly rounded. Kernels may pass another one, e.g. the card's approximate reciprocal.
+struct Reciprocal {
+  template <typename Real>
+  SSIM_HOST_DEVICE Real operator()(Real v) const {
+    return Real(1) / v;
+  }
+};
+
 /// One position in the classic basis: the value and its derivatives to m1, e11 (= that to e22) and e12, where m1's is
 /// the total one at constant e11, e12.
 template <typename Real>
@@ -26,18 +34,21 @@ struct Classic {
   Real value, dm1, de11, de12;
 };
 
-template <typename Real>
-SSIM_HOST_DEVICE Classic<Real> classic(Real m1, Real m2, Real e11, Real e22, Real e12, Real c1, Real c2) {
+template <typename Real, typename Inverse = Reciprocal>
+SSIM_HOST_DEVICE Classic<Real> classic(Real m1, Real m2, Real e11, Real e22, Real e12, Real c1, Real c2,
+                                       Inverse inverse = {}) {
   const Real m11 = m1 * m1, m22 = m2 * m2, m12 = m1 * m2;
   const Real s11 = e11 - m11, s22 = e22 - m22, s12 = e12 - m12;
   const Real a = m11 + m22 + c1;      // luminance, denominator
   const Real b = s11 + s22 + c2;      // structure, denominator
   const Real c = Real(2) * m12 + c1;  // luminance, numerator
   const Real d = Real(2) * s12 + c2;  // structure, numerator
-  const Real value = (c * d) / (a * b);
-  const Real de11 = -value / b;
-  const Real de12 = Real(2) * c / (a * b);
-  const Real dm1 = Real(2) * m2 * d / (a * b) - Real(2) * m1 * value / a - Real(2) * m1 * de11 - m2 * de12;
+  const Real inverse_a = inverse(a), inverse_b = inverse(b);
+  const Real l = c * inverse_a, s = d * inverse_b;  // luminance and structure term
+  const Real value = l * s;
+  const Real de11 = -value * inverse_b;
+  const Real de12 = Real(2) * l * inverse_b;
+  const Real dm1 = Real(2) * (m2 - m1 * l) * s * inverse_a - Real(2) * m1 * de11 - m2 * de12;
   return {value, dm1, de11, de12};
 }
 
@@ -47,14 +58,15 @@ struct SumDifference {
   Real loss, p, q, r;
 };
 
-template <typename Real>
-SSIM_HOST_DEVICE SumDifference<Real> sum_difference(Real ms, Real md, Real ess, Real edd, Real c1, Real c2) {
+template <typename Real, typename Inverse = Reciprocal>
+SSIM_HOST_DEVICE SumDifference<Real> sum_difference(Real ms, Real md, Real ess, Real edd, Real c1, Real c2,
+                                                    Inverse inverse = {}) {
   const Real half = Real(0.5);
   const Real mss = ms * ms, mdd = md * md;
   const Real vs = ess - mss, vd = edd - mdd;
   const Real a = half * (mss + mdd) + c1;
   const Real b = half * (vs + vd) + c2;
-  const Real inverse_a = Real(1) / a, inverse_b = Real(1) / b;
+  const Real inverse_a = inverse(a), inverse_b = inverse(b);
   const Real u = mdd * inverse_a, v = vd * inverse_b;
   const Real l = Real(1) - u, s = Real(1) - v;
   const Real half_v_over_b = half * v * inverse_b;

@@ -15,6 +15,13 @@ namespace ssim::SSIM_CUDA_NAMESPACE {
 
 inline constexpr Device kDevice = Device::cuda;
 
+/// Threads that a multiprocessor of the architecture being compiled for can hold: for __launch_bounds__.
+#if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ / 10 * 10 == 860 || __CUDA_ARCH__ == 890 || __CUDA_ARCH__ >= 1200)
+inline constexpr int kResidentThreads = 1536;
+#else
+inline constexpr int kResidentThreads = 2048;
+#endif
+
 /// Turns an error of the runtime into a status that names the operation.
 inline Status to_status(cudaError_t error, const char* operation) {
   if (error == cudaSuccess) return {};
@@ -76,6 +83,13 @@ __device__ __forceinline__ T shuffle_down(T value, unsigned delta) {
 template <typename T>
 __device__ __forceinline__ T shuffle(T value, int lane) {
   return __shfl_sync(0xffffffffu, value, lane);
+}
+
+/// 1 / v to within 1 ulp for normal v, in one instruction; 0 for infinite and NaN for NaN v.
+__device__ __forceinline__ float reciprocal_fast(float v) {
+  float result;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(v));
+  return result;
 }
 
 /// old = *counter; *counter = old >= limit ? 0 : old + 1; returns old.
