@@ -363,6 +363,7 @@ Implementation tiled() {
       .idea = "the published fused design: 16x16 tiles in shared memory, a pixel a thread, partials saved",
       .device = kDevice,
       .tile = {kTile, kTile},
+      .basis = Basis::classic,
       .supports = supports,
       .workspace_bytes = [](const Problem& p, Mode mode) { return lay_out(p, mode == Mode::train, nullptr).bytes; },
       .value = [](const Problem& p, const Arguments& a) { return run(p, a, false); },
