@@ -4,7 +4,7 @@
 
 #include "production.hpp"
 
-#define SSIM_CPU_ROWS(row) row(reference)
+#define SSIM_CPU_ROWS(row) row(reference) row(stream)
 
 #define SSIM_CUDA_ROWS(row) row(naive) row(tiled)
 

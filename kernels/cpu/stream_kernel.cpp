@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MIT
+// stream (CPU), the arithmetic of one task: a band of 16 rows is swept from left to right in steps of 16 columns.
+// Compiled once per instruction set, with SSIM_ISA = portable, avx2 or avx512.
+//
+// Idea: a convolution along the lanes of a register wants unaligned loads or shuffles for every tap. So each step
+//   1. reads 26 image rows of 16 columns once and stores s, d, s^2, d^2 to L1;
+//   2. convolves them vertically (lanes are columns), 16 rows of each statistic;
+//   3. transposes the 16 x 16 blocks into a window of columns in which lanes are rows;
+//   4. convolves along the columns of the window, for 16 positions that lie 8 columns behind what was read: the same
+//      code, since neighbouring columns are neighbouring lines now and every load is aligned;
+//   5. turns the statistics into 1 - SSIM and, for the gradient, three fields; lanes being rows, rows that do not count
+//      are masked for free;
+//   6. (gradient) convolves the fields along the columns while they are still transposed, transposes them back, keeps
+//      the last ten rows of each block of columns in a ring for the next band, convolves vertically, and writes the
+//      gradient of 16 rows that end 5 rows above the band, 16 columns behind what was read.
+// Cost: 88 (154) multiply-adds an element, 4 (10) shuffles a vector, images read 26/16 times from cache and once from
+// memory. Where the band goes, and what was tried, is in reports/lab-notes.md.
+// Run: ./suite test --filter 'cpu:stream'
+#include "stream_task.hpp"
+#include "stream_vector.hpp"
+
+namespace ssim::cpu::SSIM_ISA {
+namespace {
+
+constexpr int kReach = 5;                // of the window
+constexpr int kTall = kBlock + 10;       // lines that 16 window sums need
+constexpr int kBehind = 8;               // columns by which positions lie behind what was read
+constexpr int kKept = kReach + kBehind;  // columns of a window that the next step still needs
+constexpr int kWindowColumns = kKept + kBlock;
+
+/// L1 scratch. Step k reads columns [16 k, 16 k + 16).
+struct alignas(64) Scratch {
+  float staged[4][kTall][kBlock];               // s, d, s^2, d^2: rows of the band and 5 above and below
+  float block[kBlock][kBlock];                  // before a transposition
+  float statistics[kWindowColumns][4][kBlock];  // column i is 16 k - 13 + i; lanes are rows of the band
+  float smooth[kBlock][4][kBlock];              // the same, convolved: position i is 16 k - 8 + i
+  float fields[kWindowColumns][3][kBlock];      // column i is 16 k - 21 + i
+  float smooth_fields[3][kBlock][kBlock];       // convolved: column i is 16 k - 16 + i
+  float field_rows[3][kTall][kBlock];           // as rows again: ten rows of the band above, then this band's
+  float gradient_fields[3][kBlock][kBlock];     // convolved vertically: row i is 5 rows above the band's row i
+};
+
+SSIM_INLINE void zero(float* line) {
+  for (int lane = 0; lane < kBlock; lane += kLanes) store(line + lane, Vector{});
+}
+
+SSIM_INLINE void copy(const float* from, float* to, int lines) {
+  for (int i = 0; i < lines * kBlock; i += kLanes) store(to + i, load(from + i));
+}
+
+SSIM_INLINE std::int64_t least(std::int64_t a, std::int64_t b) { return a < b ? a : b; }
+SSIM_INLINE std::int64_t most(std::int64_t a, std::int64_t b) { return a > b ? a : b; }
+
+/// Lanes whose row lies in [begin, end), for the row of lane 0 of a line.
+struct RowMask {
+  alignas(64) std::int32_t lanes[kBlock];
+  SSIM_INLINE void set(std::int64_t first, std::int64_t begin, std::int64_t end) {
+    for (int i = 0; i < kBlock; ++i) lanes[i] = first + i >= begin && first + i < end ? -1 : 0;
+  }
+  SSIM_INLINE Mask at(int lane) const { return *reinterpret_cast<const Mask*>(lanes + lane); }
+};
+
+template <bool kTrain>
+struct Band {
+  const Sweep& sweep;
+  const Task& task;
+  Scratch& scratch;
+  float* ring;  // [step][field][10 rows][16 columns]
+  const float* x;
+  const float* y;
+  float* grad;
+  std::int64_t row = 0;                                 // of the image, that of lane 0
+  bool has_fields = true;                               // false below the last counted row
+  bool first = true;                                    // nothing in the ring yet
+  std::int64_t field_columns_begin, field_columns_end;  // positions that are computed
+  std::int64_t loss_columns_begin, loss_columns_end;    // positions that this task counts
+  RowMask field_rows, loss_rows;
+  alignas(64) double loss[kBlock] = {};
+
+  /// Step 1. Outside of the image there are zeros.
+  SSIM_INLINE void stage(std::int64_t column) {
+    const int count = static_cast<int>(least(sweep.width - column, kBlock));
+    for (int i = 0; i < kTall; ++i) {
+      const std::int64_t r = row - kReach + i;
+      if (r < 0 || r >= sweep.height) {
+        for (int n = 0; n < 4; ++n) zero(scratch.staged[n][i]);
+        continue;
+      }
+      const float* from_x = x + r * sweep.width + column;
+      const float* from_y = y + r * sweep.width + column;
+      for (int lane = 0; lane < kBlock; lane += kLanes) {
+        Vector vx, vy;
+        if (count == kBlock) [[likely]] {
+          vx = load_unaligned(from_x + lane);
+          vy = load_unaligned(from_y + lane);
+        } else {
+          vx = load_partial(from_x + lane, count - lane);
+          vy = load_partial(from_y + lane, count - lane);
+        }
+        const Vector s = vx + vy, d = vx - vy;
+        store(scratch.staged[0][i] + lane, s);
+        store(scratch.staged[1][i] + lane, d);
+        store(scratch.staged[2][i] + lane, s * s);
+        store(scratch.staged[3][i] + lane, d * d);
+      }
+    }
+  }
+
+  /// Steps 1 to 3.
+  SSIM_INLINE void read(std::int64_t column) {
+    if (column >= sweep.width) {
+      for (int c = 0; c < kBlock; ++c) {
+        for (int n = 0; n < 4; ++n) zero(scratch.statistics[kKept + c][n]);
+      }
+      return;
+    }
+    stage(column);
+    for (int n = 0; n < 4; ++n) {
+      for (int r = 0; r < kBlock; r += 4) convolve4(scratch.staged[n][r], kBlock, scratch.block[r], kBlock);
+      transpose(scratch.block[0], kBlock, scratch.statistics[kKept][n], 4 * kBlock);
+    }
+  }
+
+  /// Steps 4 and 5 for positions [column, column + 16).
+  SSIM_INLINE void evaluate(std::int64_t column) {
+    const int begin = static_cast<int>(most(field_columns_begin - column, 0));
+    const int end = static_cast<int>(least(field_columns_end - column, kBlock));
+    for (int c = begin & ~3; c < end; c += 4) {
+      for (int n = 0; n < 4; ++n) convolve4(scratch.statistics[c][n], 4 * kBlock, scratch.smooth[c][n], 4 * kBlock);
+    }
+    if constexpr (kTrain) {
+      for (int c = 0; c < kBlock; ++c) {
+        if (c < begin || c >= end) {
+          for (int n = 0; n < 3; ++n) zero(scratch.fields[kKept + c][n]);
+        }
+      }
+    }
+    for (int lane = 0; lane < kBlock; lane += kLanes) {
+      const Mask rows = field_rows.at(lane), counted_rows = loss_rows.at(lane);
+      Vector sum{};
+      for (int c = begin; c < end; ++c) {
+        const float* at = scratch.smooth[c][0] + lane;
+        const bool counts = column + c >= loss_columns_begin && column + c < loss_columns_end;
+        const Vector value = position(load(at), load(at + kBlock), load(at + 2 * kBlock), load(at + 3 * kBlock), rows,
+                                      scratch.fields[kKept + c][0] + lane);
+        sum += keep(value, counts ? counted_rows : Mask{});
+      }
+      for (int i = 0; i < kLanes; ++i) loss[lane + i] += static_cast<double>(sum[i]);
+    }
+  }
+
+  /// kernels/pixel.hpp, sum/difference basis, with one division. fields: where p, q, r go.
+  SSIM_INLINE Vector position(Vector ms, Vector md, Vector ess, Vector edd, Mask rows, float* fields) {
+    const Vector mss = ms * ms, mdd = md * md;
+    const Vector vs = ess - mss, vd = edd - mdd;
+    const Vector a = 0.5f * (mss + mdd) + sweep.c1;
+    const Vector b = 0.5f * (vs + vd) + sweep.c2;
+    const Vector inverse_ab = 1.0f / (a * b);
+    const Vector inverse_a = b * inverse_ab, inverse_b = a * inverse_ab;
+    const Vector u = mdd * inverse_a, v = vd * inverse_b;
+    if constexpr (kTrain) {
+      const Vector l = 1.0f - u, s = 1.0f - v;
+      const Vector half_v_over_b = 0.5f * v * inverse_b;
+      const Vector q = l * (half_v_over_b - inverse_b);
+      const Vector r = l * half_v_over_b;
+      const Vector sa = s * inverse_a;
+      const Vector p = sa * (md * (u - 2.0f) + u * ms) - 2.0f * (md * q + ms * r);
+      store(fields, keep(p, rows));
+      store(fields + kBlock, keep(q, rows));
+      store(fields + 2 * kBlock, keep(r, rows));
+    }
+    return u + v - u * v;
+  }
+
+  /// Step 6 for gradient columns [column, column + 16) and rows [row - 5, row + 11).
+  SSIM_INLINE void write(std::int64_t column) {
+    float* kept = ring + (column - task.column_begin) * (3 * 10);
+    for (int n = 0; n < 3; ++n) {
+      if (first) {
+        for (int r = 0; r < 10; ++r) zero(scratch.field_rows[n][r]);
+      } else {
+        copy(kept + n * 10 * kBlock, scratch.field_rows[n][0], 10);
+      }
+      if (has_fields) {
+        for (int c = 0; c < kBlock; c += 4) {
+          convolve4(scratch.fields[c][n], 3 * kBlock, scratch.smooth_fields[n][c], kBlock);
+        }
+        transpose(scratch.smooth_fields[n][0], kBlock, scratch.field_rows[n][10], kBlock);
+      } else {
+        for (int r = 10; r < kTall; ++r) zero(scratch.field_rows[n][r]);
+      }
+      for (int r = 0; r < kBlock; r += 4) {
+        convolve4(scratch.field_rows[n][r], kBlock, scratch.gradient_fields[n][r], kBlock);
+      }
+      copy(scratch.field_rows[n][kBlock], kept + n * 10 * kBlock, 10);
+    }
+    const int begin = static_cast<int>(most(task.row_begin - (row - kReach), 0));
+    const int end = static_cast<int>(least(task.row_end - (row - kReach), kBlock));
+    const int count = static_cast<int>(least(task.column_end - column, kBlock));
+    for (int i = begin; i < end; ++i) {
+      const std::int64_t at = (row - kReach + i) * sweep.width + column;
+      for (int lane = 0; lane < kBlock; lane += kLanes) {
+        const Vector p = load(scratch.gradient_fields[0][i] + lane), q = load(scratch.gradient_fields[1][i] + lane);
+        const Vector r = load(scratch.gradient_fields[2][i] + lane);
+        if (count == kBlock) [[likely]] {
+          const Vector vx = load_unaligned(x + at + lane), vy = load_unaligned(y + at + lane);
+          store_unaligned(grad + at + lane, sweep.scale * (p + 2.0f * ((vx - vy) * q + (vx + vy) * r)));
+        } else {
+          const Vector vx = load_partial(x + at + lane, count - lane), vy = load_partial(y + at + lane, count - lane);
+          store_partial(grad + at + lane, sweep.scale * (p + 2.0f * ((vx - vy) * q + (vx + vy) * r)), count - lane);
+        }
+      }
+    }
+  }
+
+  /// One band from left to right.
+  SSIM_INLINE void run() {
+    const std::int64_t first_step = task.column_begin / kBlock;
+    const std::int64_t last_step = kTrain ? (task.column_end - 1) / kBlock + 1 : (field_columns_end + 7) / kBlock;
+    for (std::int64_t step = first_step - (task.column_begin > 0); step <= last_step; ++step) {
+      const std::int64_t column = step * kBlock;
+      if (has_fields) {
+        if (step == 0) {
+          for (int c = 0; c < kKept; ++c) {
+            for (int n = 0; n < 4; ++n) zero(scratch.statistics[c][n]);
+          }
+        }
+        read(column);
+        if (step >= first_step) evaluate(column - kBehind);
+      }
+      if constexpr (kTrain) {
+        if (step > first_step) write(column - kBlock);
+        copy(scratch.fields[kBlock][0], scratch.fields[0][0], kKept * 3);
+      }
+      copy(scratch.statistics[kBlock][0], scratch.statistics[0][0], kKept * 4);
+    }
+  }
+};
+
+template <bool kTrain>
+double run(const Sweep& sweep, const Task& task, float* ring) {
+  Scratch scratch = {};
+  const std::int64_t plane = task.plane * sweep.width * sweep.height;
+  const std::int64_t last_row = sweep.height - sweep.margin, last_column = sweep.width - sweep.margin;
+  const std::int64_t reach = kTrain ? kReach : 0;
+  Band<kTrain> band{.sweep = sweep,
+                    .task = task,
+                    .scratch = scratch,
+                    .ring = ring,
+                    .x = sweep.x + plane,
+                    .y = sweep.y + plane,
+                    .grad = kTrain ? sweep.grad + plane : nullptr,
+                    .field_columns_begin = most(task.column_begin - reach, sweep.margin),
+                    .field_columns_end = least(task.column_end + reach, last_column),
+                    .loss_columns_begin = most(task.column_begin, sweep.margin),
+                    .loss_columns_end = least(task.column_end, last_column),
+                    .field_rows = {},
+                    .loss_rows = {}};
+  const std::int64_t first_row = most(task.row_begin - reach, sweep.margin);
+  const std::int64_t end_row = least(task.row_end + reach, last_row);
+  // The gradient of a row needs fields to 5 rows below it.
+  for (band.row = first_row; kTrain ? band.row - kReach < task.row_end : band.row < end_row; band.row += kBlock) {
+    band.has_fields = band.row < end_row;
+    band.field_rows.set(band.row, sweep.margin, last_row);
+    band.loss_rows.set(band.row, most(task.row_begin, sweep.margin), least(task.row_end, last_row));
+    band.run();
+    band.first = false;
+  }
+  double sum = 0;
+  for (int i = 0; i < kBlock; ++i) sum += band.loss[i];
+  return sum;
+}
+
+}  // namespace
+
+double run_task(const Sweep& sweep, const Task& task, float* ring) {
+  return sweep.grad ? run<true>(sweep, task, ring) : run<false>(sweep, task, ring);
+}
+
+}  // namespace ssim::cpu::SSIM_ISA
