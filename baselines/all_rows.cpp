@@ -2,9 +2,23 @@
 #include "all_rows.hpp"
 
 #include "kernels/registry.hpp"
+#include "libtorch_rows.hpp"
 
 namespace ssim {
 
-const std::vector<Implementation>& all_rows() { return kernel_rows(); }
+const std::vector<Implementation>& all_rows() {
+  static const std::vector<Implementation> rows = [] {
+    std::vector<Implementation> all = kernel_rows();
+#if SSIM_WITH_TORCH
+    for (const Device device : {Device::cpu, Device::cuda}) {
+      if (device == Device::cuda && !SSIM_WITH_CUDA) continue;
+      all.push_back(baselines::naive_conv(device));
+      all.push_back(baselines::pytorch_mssim(device));
+    }
+#endif
+    return all;
+  }();
+  return rows;
+}
 
 }  // namespace ssim
