@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: MIT
+"""Writes report.json, report.csv, report.md and the pictures of one result file, and the table for the terminal."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import jinja2
+
+from reports import claims as judging
+from reports import quote
+from reports.assemble import STOCK, assemble
+from reports.stream import Key, read
+
+HERE = Path(__file__).resolve().parent
+CSV_FIELDS = (
+    *Key._fields,
+    "settings",
+    "ps_per_element",
+    "ci_low",
+    "ci_high",
+    "samples",
+    "rel_iqr",
+    "converged",
+    "verified",
+    "baseline",
+    "host_bound",
+    "gb_s",
+    "percent_copy",
+    "gflop_s",
+    "percent_fma",
+    "limit",
+    "error",
+)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Enough digits to compare, none to impress: 0.0123, 4.56, 789, 12300."""
+    if value is None:
+        return "–"
+    if value and abs(value) < 1e-3:
+        return f"{value:.1e}"
+    text = f"{value:.{digits}g}"
+    return f"{float(text):.0f}" if "e" in text else text
+
+
+def speedup(ratio: dict | None) -> str:
+    if ratio is None:
+        return "–"
+    if ratio["low"] is None:
+        return f"{number(ratio['ratio'])}×"
+    return f"{number(ratio['ratio'])}× [{number(ratio['low'])}, {number(ratio['high'])}]"
+
+
+def headline_table(report: dict, spec: dict) -> list[dict]:
+    """The production row against each baseline at its best, problem by problem."""
+    rows = {tuple(r[f] for f in Key._fields): r for r in report["rows"]}
+    wanted = [r for r in report["ratios"] if r["subject"] == spec["headline"]]
+    stock = {(*quote.problem(r), r["clock"], r["baseline"]): r for r in wanted if r["baseline"].endswith(STOCK)}
+    baselines = {r["name"] for r in report["rows"] if r["baseline"] and not r["name"].endswith(STOCK)}
+    table = []
+    for ratio in quote.quoted(r for r in wanted if r["baseline"] in baselines).values():
+        rest = tuple(ratio[f] for f in Key._fields[1:])
+        subject, base = rows[(ratio["subject"], *rest)], rows[(ratio["baseline"], *rest)]
+        over_stock = stock.get((*quote.problem(ratio), ratio["clock"], ratio["baseline"] + STOCK))
+        table.append(
+            {
+                "shape": quote.shape(ratio),
+                "mode": ratio["mode"],
+                "padding": ratio["padding"],
+                "clock": ratio["clock"],
+                "subject_ps": number(subject["ps_per_element"]) + ("" if subject["converged"] else "\\*"),
+                "baseline": ratio["baseline"],
+                "baseline_ps": number(base["ps_per_element"]) + ("" if base["converged"] else "\\*"),
+                "speedup": speedup(ratio),
+                "stock": "–" if over_stock is None else f"{number(over_stock['ratio'])}×",
+            }
+        )
+    return table
+
+
+def _claim(claim: dict) -> dict:
+    least, most = claim["range"]
+    measured = claim["ratio"] is not None
+    return claim | {
+        "shape": quote.shape(claim),
+        "range_text": f"≥ {least:g}" if most is None else f"{least:g} to {most:g}",
+        "ratio_text": f"{number(claim['ratio'])}×" if measured else "–",
+        "interval_text": f"{number(claim['low'])} to {number(claim['high'])}" if claim["low"] is not None else "–",
+        "note": claim["note"].replace("|", "\\|"),
+    }
+
+
+def _groups(report: dict) -> list[dict]:
+    groups: dict[tuple, list[dict]] = {}
+    for r in report["rows"]:
+        if r["error"]:
+            continue
+        verdict = r["verdict"] or {}
+        interval = f"{number(r['ci_low'], 4)} to {number(r['ci_high'], 4)}" if r["ci_low"] is not None else "–"
+        groups.setdefault((*quote.problem(r), r["clock"]), []).append(
+            {
+                "name": r["name"],
+                "marks": ("" if r["converged"] else " \\*") + (" †" if r["host_bound"] else ""),
+                "ps": number(r["ps_per_element"], 4),
+                "interval": interval,
+                "samples": r["samples"],
+                "iqr": "–" if r["rel_iqr"] is None else f"{100 * r['rel_iqr']:.1f} %",
+                "copy": f"{r['percent_copy']:.0f} %" if "percent_copy" in r else "–",
+                "fma": f"{r['percent_fma']:.0f} %" if "percent_fma" in r else "–",
+                "limit": r.get("limit", "–"),
+                "mean_error": number(verdict.get("mean_error"), 2),
+                "gradient_error": number(verdict.get("gradient_error"), 2),
+                "_ps": r["ps_per_element"],
+            }
+        )
+    return [
+        {
+            "title": f"{'×'.join(map(str, key[3:7]))}, {key[1]}, {key[2]}, {key[7]} ({key[0]})",
+            "rows": sorted(rows, key=lambda r: r["_ps"]),
+        }
+        for key, rows in groups.items()
+    ]
+
+
+def _skipped(report: dict) -> list[dict]:
+    """One line for each row and reason, with how many problems it covers."""
+    counted: dict[tuple[str, str], int] = {}
+    for s in report["skipped"]:
+        what = f"{s['device']}:{s['name']}"
+        counted[what, s["reason"]] = counted.get((what, s["reason"]), 0) + 1
+    return [{"what": w, "reason": r.replace("|", "\\|"), "count": n} for (w, r), n in counted.items()]
+
+
+def markdown(report: dict, spec: dict, pictures: dict[str, str]) -> str:
+    loader = jinja2.FileSystemLoader(HERE)
+    template = jinja2.Environment(loader=loader, keep_trailing_newline=True, autoescape=False).get_template(
+        "report.md.j2"
+    )
+    environment = report["environment"]
+    table = [(k.replace("_", " "), "–" if v is None else str(v).replace("|", "\\|")) for k, v in environment.items()]
+    table += [
+        ("copy bandwidth, measured here", f"{number(report['ceilings']['copy_gb_s'])} GB/s"),
+        ("fp32 rate, measured here", f"{number(report['ceilings']['fma_gflop_s'])} GFLOP/s"),
+    ]
+    wrong = [
+        {"key": Key(*(r[f] for f in Key._fields)).text(), "error": r["error"]} for r in report["rows"] if r["error"]
+    ]
+    return template.render(
+        report=report,
+        spec=spec,
+        environment=environment,
+        environment_table=table,
+        pictures=pictures,
+        headline=judging.headline(report["claims"]),
+        headline_table=headline_table(report, spec),
+        claims=[_claim(c) for c in report["claims"]],
+        groups=_groups(report),
+        wrong=wrong,
+        skipped=_skipped(report),
+    )
+
+
+def comma_separated(report: dict) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for row in report["rows"]:
+        writer.writerow({f: "" if row.get(f) is None else row[f] for f in CSV_FIELDS})
+    return text.getvalue()
+
+
+def terminal(report: dict, spec: dict) -> str:
+    """The table, then the verdict."""
+    table = headline_table(report, spec)
+    columns = ["shape", "mode", "padding", "clock", "subject_ps", "baseline", "baseline_ps", "speedup", "stock"]
+    titles = ["shape", "mode", "padding", "clock", spec["headline"], "baseline", "its time", "speed-up", "over stock"]
+    lines = [titles, *[[r[c].replace("\\*", "*") for c in columns] for r in table]]
+    widths = [max(len(line[n]) for line in lines) for n in range(len(columns))]
+    out = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines] if table else []
+    if table:
+        out.insert(1, "-" * len(out[0]))
+        out.append("(ps per element; * did not converge)")
+    wrong = [r for r in report["rows"] if r["error"]]
+    out += [f"WRONG {Key(*(r[f] for f in Key._fields)).text()}: {r['error']}" for r in wrong]
+    return "\n".join([*out, "", *judging.headline(report["claims"])])
+
+
+def write(stream: Path, folder: Path) -> tuple[dict, str]:
+    """All files of the report from one result file; the report and the text for the terminal.
+
+    Raises reports.stream.Damaged and OSError (unreadable, unwritable, full).
+    """
+    from reports import plots
+
+    spec = judging.load()
+    report = assemble(read(stream), spec)
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = plots.draw(report, spec, folder)
+    _put(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    _put(folder / "report.csv", comma_separated(report))
+    _put(folder / "report.md", markdown(report, spec, pictures))
+    return report, terminal(report, spec)
+
+
+def _put(path: Path, text: str) -> None:
+    """Whole or not at all: a full disk leaves the file of before."""
+    part = path.with_name(path.name + ".part")
+    try:
+        part.write_text(text)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
