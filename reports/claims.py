@@ -92,10 +92,12 @@ def _judge_one(run: Run, claim: dict, key: Key, known: dict, stand_in: dict) -> 
     found = known.get((claim["subject"], claim["baseline"], *(getattr(key, f) for f in KEY_FIELDS)))
     notes = [claim["note"]] if claim.get("note") else []
     if found is None:
-        reasons = [
+        there = any(k.problem == key.problem for _, k in [*run.rows, *run.skipped])
+        reasons = [] if there else ["not in this run"]
+        reasons += [
             _missing(run, key._replace(name=name))
             for name in (claim["subject"], claim["baseline"])
-            if not run.rows.get(("best", key._replace(name=name)), {}).get("seconds")
+            if there and not run.rows.get(("best", key._replace(name=name)), {}).get("seconds")
         ]
         entry["verdict"] = "NOT MEASURED"
         notes.append("; ".join(reasons) or "no round that both rows share")
@@ -121,7 +123,7 @@ def headline(claims: list[dict]) -> list[str]:
         of_name = [c for c in claims if c["name"] == name]
         measured = [c for c in of_name if c["verdict"] != "NOT MEASURED"]
         if not measured:
-            lines.append(f"{name}: NOT MEASURED ({of_name[0]['note']})")
+            lines.append(f"{name}: NOT MEASURED")
             continue
         counts = {v: sum(c["verdict"] == v for c in measured) for v in VERDICTS}
         ratios = [c["ratio"] for c in measured]

@@ -103,7 +103,9 @@ def read(path: Path | str) -> Run:
                 settings_of[int(record["process"])] = str(record["settings"])
                 run.runs.append(record)
             elif kind == "ceilings":
-                run.ceilings[str(record.get("device", "cpu"))] = record
+                device = str(record.get("device", "cpu"))
+                if settings_of.get(record.get("process")) != "stock" or device not in run.ceilings:
+                    run.ceilings[device] = record
             elif kind == "samples":
                 process = int(record["process"])
                 known = run.samples.setdefault((settings_of[process], _key(record)), {})

@@ -5,27 +5,18 @@ Builds first. Ends in one line, `N passed, N failed, N skipped`, that counts tes
 failed and something ran. What was skipped is listed with the reason. SUITE_REQUIRE_GPU=1 turns GPU skips into failures.
 """
 
-import argparse
 import json
 import os
-import re
 import subprocess
 import sys
 
 from frontdoor import machine
+from frontdoor.options import regex
 from frontdoor.place import BUILD, CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, say, warn
 
 EXAMPLE = """./suite test
 ./suite test --filter 'cpu:stream:train'
 SUITE_REQUIRE_GPU=1 ./suite test --device cuda"""
-
-
-def regex(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a regular expression: {error}") from None
-    return text
 
 
 def arguments(parser):

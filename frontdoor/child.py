@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: MIT
+"""Runs a long program so that Ctrl-C and kill reach it once, and nothing outlives the front door."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+_LIBC = ctypes.CDLL(None)
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+
+def _end_with_parent() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() == 1:
+        os._exit(1)
+
+
+def run_child(command: list[str], environment: dict[str, str], log: Path, quiet: bool = False) -> int:
+    """stdout goes to `log`, stderr (the progress line) to ours unless quiet. Exit status; 130 after a signal of ours.
+
+    The program has a session of its own: a terminal's Ctrl-C reaches us alone, and we pass it on, so that it comes once.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.DEVNULL if quiet else None,
+            start_new_session=True,
+            preexec_fn=_end_with_parent,
+        )
+        told = []
+
+        def pass_on(number, _):
+            told.append(number)
+            process.send_signal(number)
+
+        before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            status = process.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+    if told and status < 0:
+        return 130
+    return status if status >= 0 else 128 - status

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: MIT
+"""verify and time every row, and write the report: tables, verdicts on the claims, pictures
+
+Sets up what is missing and builds first. Writes report.md, report.json, report.csv, samples.jsonl and the pictures. Ctrl-C
+or a kill keeps what was measured; --resume goes on from there. Exit status 1 if a row gave a wrong result.
+"""
+
+import json
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from frontdoor import machine
+from frontdoor.options import regex
+from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
+
+EXAMPLE = """./suite report
+./suite report --set smoke --filter ':(production|pytorch_mssim):'
+./suite report --set sweep --out reports/out/sweep --resume"""
+
+SAMPLES = "samples.jsonl"
+INTERRUPTED = 130
+
+
+def sets() -> list[str]:
+    return list(json.loads((ROOT / "bench" / "sets.json").read_text())["sets"])
+
+
+def arguments(parser):
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: auto, a GPU if there is one")
+    parser.add_argument("--set", choices=sets(), help="problems to run (bench/sets.json); default: claim")
+    parser.add_argument(
+        "--filter", metavar="REGEX", type=regex, help="searched in device:row:mode:padding:BxCxHxW:clock; default: all"
+    )
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, default=ROOT / "reports" / "out", help="default: reports/out"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on from what DIR holds, with its set, device and filter"
+    )
+
+
+def check(args):
+    if args.device == "cuda" and not machine.have_driver():
+        raise Stop(CANNOT, "report: --device cuda: there is no CUDA device here")
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+        probe = args.out / ".writable"
+        probe.write_bytes(b"\0" * 65536)
+        probe.unlink()
+    except OSError as error:
+        raise Stop(MISUSE, f"report: --out {args.out} cannot be written: {error.strerror or error}") from None
+
+
+def _begin(args, samples: Path) -> None:
+    """Takes the choices of an earlier run on --resume; else moves its results out of the way."""
+    from reports.stream import Damaged, read
+
+    if args.resume and samples.exists() and samples.stat().st_size:
+        try:
+            earlier = read(samples).runs[-1]
+        except (Damaged, OSError) as error:
+            raise Stop(MISUSE, f"report: --resume: {error}") from None
+        args.set = args.set or earlier.get("set")
+        args.device = args.device or earlier.get("environment", {}).get("device")
+        args.filter = args.filter if args.filter is not None else earlier.get("filter") or None
+    elif args.resume:
+        say(f"--resume: {relative(samples)} holds nothing yet, so this is a first run")
+    args.set, args.device, args.filter = args.set or "claim", args.device or "auto", args.filter or ""
+
+
+def _pass(context, args, samples: Path, settings: str) -> int:
+    from frontdoor.child import run_child
+
+    program = ROOT / "build" / "bench" / "ssim_bench"
+    if not program.exists():
+        raise Stop(MISUSE, "report: the benchmark was not built (Google Benchmark or nlohmann_json is missing)")
+    common = [str(program), "--set", args.set, "--device", args.device, "--settings", settings]
+    if args.filter:
+        common += ["--filter", args.filter]
+    listed = run_child([*common, "--list"], context.environment(), STATE / "list.log", quiet=settings == "stock")
+    names = {line.split(":")[1] for line in (STATE / "list.log").read_text().splitlines() if line.count(":") >= 5}
+    if settings == "stock" and (listed or len(names) < 2):
+        return GOOD  # the filter leaves no baseline, or nothing to hold it against
+    if listed:
+        return listed
+    if settings == "best" and not args.resume and samples.exists():
+        samples.replace(samples.with_name("samples.previous.jsonl"))
+    say(f"set {args.set}, " + ("baselines at their best settings" if settings == "best" else "baselines as they come"))
+    resume = ["--resume"] if samples.exists() else []
+    return run_child([*common, "--out", str(samples), *resume], context.environment(), STATE / f"bench-{settings}.log")
+
+
+def run(args, context):
+    sys.path.insert(0, str(ROOT))
+    samples = args.out / SAMPLES
+    _begin(args, samples)
+    wrong = False
+    status = GOOD
+    for settings in ("best", "stock"):
+        status = _pass(context, args, samples, settings)
+        if status in (MISUSE, CANNOT):
+            return status
+        wrong |= status == WRONG
+        if status not in (GOOD, WRONG):
+            break
+    interrupted = status == INTERRUPTED
+    if status not in (GOOD, WRONG, INTERRUPTED):
+        warn(f"report: the benchmark ended with status {status}; what it had measured is kept")
+        wrong = True
+    try:
+        text = _render(args, samples)
+    except KeyboardInterrupt:
+        text = ""
+    print(f"\n{text}\n", flush=True)
+    if not interrupted and status in (GOOD, WRONG):
+        print(f"report: {relative(args.out / 'report.md')}", flush=True)
+    else:
+        out = "" if args.out == ROOT / "reports" / "out" else f" --out {relative(args.out)}"
+        warn(f"{'interrupted' if interrupted else 'unfinished'}; to go on from here: ./suite report --resume{out}")
+    if shutil.disk_usage(args.out).free < 1 << 20:
+        warn(f"report: the disk of {args.out} is full")
+        return MISUSE
+    return INTERRUPTED if interrupted else (WRONG if wrong else GOOD)
+
+
+def _render(args, samples: Path) -> str:
+    from reports.render import write
+    from reports.stream import Damaged
+
+    if not samples.exists() or not os.path.getsize(samples):
+        return "nothing was measured"
+    try:
+        return write(samples, args.out)[1]
+    except Damaged as error:
+        raise Stop(WRONG, f"report: {error}") from None
+    except OSError as error:
+        raise Stop(
+            MISUSE, f"report: cannot write to {args.out}: {error.strerror or error}; {SAMPLES} keeps what was measured"
+        ) from None
