@@ -5,6 +5,8 @@
 
 #include <string>
 
+#include "key.hpp"
+
 #if __has_include(<nvtx3/nvToolsExt.h>)
 #include <nvtx3/nvToolsExt.h>
 #define SSIM_BENCH_NVTX 1
@@ -13,6 +15,11 @@
 #endif
 
 namespace ssim::bench {
+
+/// "row:BxCxHxW-mode-padding", to which the caller adds ":phase".
+inline std::string range_name(const Key& key) {
+  return key.name + ":" + to_string(key.shape) + "-" + ssim::to_string(key.mode) + "-" + ssim::to_string(key.padding);
+}
 
 /// A push/pop range from construction to destruction.
 class Range {

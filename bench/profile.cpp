@@ -67,8 +67,8 @@ int run_profile(const Options& options, Device device, int threads, Gpu* gpu) {
     Status status;
     if (gpu) gpu->profile(true);
     {
-      const Range range(row->name + ":" + to_string(key.shape) + "-" + to_string(key.mode) + "-" +
-                        to_string(key.padding) + ":profile");
+      key.name = row->name;
+      const Range range(range_name(key) + ":profile");
       status = call(*row, problem, key.mode, arguments);
       verify::synchronize(device);
     }

@@ -12,6 +12,10 @@
 #include "nvtx.hpp"
 #include "verify/memory.hpp"
 
+#if __has_include("baselines/settings.hpp")
+#include "baselines/settings.hpp"
+#endif
+
 namespace ssim::bench {
 namespace {
 
@@ -31,6 +35,28 @@ std::vector<Budget::Part> parts(const std::vector<Group>& groups, int repetition
 }
 
 Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+// NVTX ranges around what a sampler does, outside of what it times.
+class Ranged final : public Sampler {
+ public:
+  Ranged(std::unique_ptr<Sampler> sampler, const Key& key)
+      : sampler_(std::move(sampler)),
+        warm_up_(range_name(key) + ":warm-up"),
+        sample_(range_name(key) + ":" + to_string(key.clock)) {}
+  void warm_up() override {
+    const Range range(warm_up_);
+    sampler_->warm_up();
+  }
+  Sample sample() override {
+    const Range range(sample_);
+    return sampler_->sample();
+  }
+  bool host_bound() const override { return sampler_->host_bound(); }
+
+ private:
+  std::unique_ptr<Sampler> sampler_;
+  std::string warm_up_, sample_;
+};
 
 std::string seconds_text(double seconds) {
   char text[32];
@@ -78,6 +104,9 @@ void Session::prepare_case(const Group& group) {
   }
   case_.reset();
   case_problem_.reset();
+#if __has_include("baselines/settings.hpp")
+  baselines::release_cached_memory();  // the next problem may need what LibTorch holds from the last one
+#endif
   case_ = std::make_unique<verify::Case>(setup_.set.device, problem, kImageClass, setup_.seed);
   case_problem_ = problem;
 }
@@ -273,7 +302,7 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
         continue;
       }
       {
-        const Range range(row.name + ":" + to_string(group.shape) + ":verify");
+        const Range range(range_name(group.key(item, item.clocks.front())) + ":verify");
         c->verdict = verify::verify_row(row, *case_, group.mode);
       }
       c->verified = c->verdict.ok;
@@ -321,7 +350,8 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
       }
       Timed entry{key, c, nullptr};
       try {
-        entry.sampler = gpu_ ? gpu_->sampler(clock, enqueue) : cpu_sampler(enqueue, c->call_seconds);
+        entry.sampler =
+            std::make_unique<Ranged>(gpu_ ? gpu_->sampler(clock, enqueue) : cpu_sampler(enqueue, c->call_seconds), key);
       } catch (const CannotTime& reason) {
         write_skipped(key, reason.what(), results);
         continue;
@@ -373,10 +403,7 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
               try {
                 timed[i].candidate->mean.fill(0xff);
                 verify::synchronize(device);
-                const Status status =
-                    call(*timed[i].candidate->item->row, problem, group.mode, timed[i].candidate->arguments);
-                if (!status) throw std::runtime_error(status.message);
-                if (gpu_) gpu_->synchronize();
+                timed[i].sampler->sample();
                 const double mean = timed[i].candidate->mean.download<double>().front();
                 if (!(std::abs(mean - timed[i].candidate->verified_mean) <= kSameMean)) {
                   char text[128];

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT
+#include "gpu_device.hpp"
+
+#include <cuda_profiler_api.h>
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <vector>
+
+#include "cpu_timer.hpp"
+
+namespace ssim::bench {
+namespace {
+
+constexpr double kSteadySeconds = 0.05, kSteadyMost = 2.0;  // at least, at most
+constexpr double kProbeSeconds = 40e-6;
+constexpr int kFmaSteps = 4096;
+
+// The few functions of NVML that we ask, by name: its header is not everywhere, its library is wherever a driver is.
+class Nvml {
+ public:
+  explicit Nvml(const char* bus_id) : library_(dlopen("libnvidia-ml.so.1", RTLD_LAZY | RTLD_LOCAL)) {
+    if (!library_) return;
+    const auto init = function<int (*)()>("nvmlInit_v2");
+    const auto by_bus = function<int (*)(const char*, void**)>("nvmlDeviceGetHandleByPciBusId_v2");
+    if (!init || init() != 0) return;
+    if (!by_bus || by_bus(bus_id, &device_) != 0) device_ = nullptr;
+  }
+  ~Nvml() {
+    if (const auto shutdown = function<int (*)()>("nvmlShutdown")) shutdown();
+    if (library_) dlclose(library_);
+  }
+  Nvml(const Nvml&) = delete;
+  Nvml& operator=(const Nvml&) = delete;
+
+  Json driver() const {
+    char text[96] = {};
+    const auto ask = function<int (*)(char*, unsigned)>("nvmlSystemGetDriverVersion");
+    return ask && ask(text, sizeof text) == 0 ? Json(text) : Json();
+  }
+  Json power_limit_w() const {
+    unsigned milliwatt = 0;
+    const auto ask = function<int (*)(void*, unsigned*)>("nvmlDeviceGetEnforcedPowerLimit");
+    return device_ && ask && ask(device_, &milliwatt) == 0 ? Json(1e-3 * milliwatt) : Json();
+  }
+  Json ecc() const {
+    int current = 0, pending = 0;
+    const auto ask = function<int (*)(void*, int*, int*)>("nvmlDeviceGetEccMode");
+    return device_ && ask && ask(device_, &current, &pending) == 0 ? Json(current != 0) : Json();
+  }
+  /// 1 = SM, 2 = memory; MHz.
+  Json max_clock(int which) const {
+    unsigned mhz = 0;
+    const auto ask = function<int (*)(void*, int, unsigned*)>("nvmlDeviceGetMaxClockInfo");
+    return device_ && ask && ask(device_, which, &mhz) == 0 ? Json(mhz) : Json();
+  }
+
+ private:
+  template <typename F>
+  F function(const char* name) const {
+    return library_ ? reinterpret_cast<F>(dlsym(library_, name)) : nullptr;
+  }
+  void* library_ = nullptr;
+  void* device_ = nullptr;
+};
+
+std::string version_text(int version) {  // 13000 -> "13.0"
+  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
+}
+
+}  // namespace
+
+void check(cudaError_t error, const char* operation) {
+  if (error == cudaSuccess) return;
+  cudaGetLastError();  // where it is not sticky, the next call shall not see it
+  throw std::runtime_error(std::string(operation) + ": " + cudaGetErrorString(error) + " (" + cudaGetErrorName(error) +
+                           ")");
+}
+
+GpuDevice::GpuDevice() {
+  int device = 0, l2_bytes = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&l2_bytes, cudaDevAttrL2CacheSize, device), "L2 cache size");
+  check(cudaDeviceGetAttribute(&multiprocessors_, cudaDevAttrMultiProcessorCount, device), "multiprocessor count");
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreate");
+  check(cudaHostAlloc(reinterpret_cast<void**>(&readings_), 2 * sizeof(ClockReading), cudaHostAllocMapped),
+        "cudaHostAlloc");
+  readings_[0] = readings_[1] = {};
+  const std::int64_t flush = std::max<std::int64_t>(std::int64_t{5} * l2_bytes / 2, 32 << 20) / 256 * 256;
+  write_ = std::make_unique<DeviceBuffer>(flush);
+  read_ = std::make_unique<DeviceBuffer>(flush);
+  sink_ = std::make_unique<DeviceBuffer>(256);
+  check(cudaMemsetAsync(read_->data(), 1, static_cast<std::size_t>(flush), stream_), "cudaMemset");
+  synchronize();
+}
+
+GpuDevice::~GpuDevice() {
+  cudaStreamDestroy(stream_);
+  cudaFreeHost(readings_);
+}
+
+void GpuDevice::flush_l2() {
+  check(write_buffer(write_->data(), write_->bytes(), stream_), "write_buffer");
+  check(read_buffer(read_->data(), read_->bytes(), static_cast<unsigned*>(sink_->data()), stream_), "read_buffer");
+}
+
+void GpuDevice::enqueue_delay(double seconds, int slot) {
+  check(delay(static_cast<std::int64_t>(1e9 * seconds), &readings_[slot], stream_), "delay");
+}
+
+double GpuDevice::warm_to_steady() {
+  std::vector<double> last;
+  const double begin = steady_seconds();
+  for (;;) {
+    check(fma_chains(multiprocessors_ * 8, kFmaSteps * 8, static_cast<float*>(sink_->data()), stream_), "fma_chains");
+    enqueue_delay(kProbeSeconds, 1);
+    synchronize();
+    last.push_back(mhz(1));
+    const double seconds = steady_seconds() - begin;
+    if (last.size() > 8) last.erase(last.begin());
+    const auto [low, high] = std::minmax_element(last.begin(), last.end());
+    if (seconds > kSteadyMost || (seconds > kSteadySeconds && last.size() == 8 && *high - *low < 0.02 * *high)) break;
+  }
+  steady_mhz_ = median(last);
+  return steady_mhz_;
+}
+
+Ceilings GpuDevice::ceilings() {
+  constexpr std::int64_t kCopyBytes = std::int64_t{512} << 20;
+  Event begin, end;
+  Ceilings result;
+  const auto seconds = [&](const auto& enqueue) {
+    begin.record(stream_);
+    enqueue();
+    end.record(stream_);
+    end.wait();
+    return end.since(begin);
+  };
+  {
+    const DeviceBuffer from(kCopyBytes), to(kCopyBytes);
+    check(cudaMemsetAsync(from.data(), 1, kCopyBytes, stream_), "cudaMemset");
+    for (int i = 0; i < 12; ++i) {  // a kernel's copy and the driver's, whichever is faster
+      const double by_kernel =
+          seconds([&] { check(copy_buffer(from.data(), to.data(), kCopyBytes, stream_), "copy_buffer"); });
+      const double by_driver = seconds([&] {
+        check(cudaMemcpyAsync(to.data(), from.data(), kCopyBytes, cudaMemcpyDeviceToDevice, stream_), "cudaMemcpy");
+      });
+      if (i < 2) continue;
+      result.copy_gb_s = std::max(result.copy_gb_s, 2e-9 * kCopyBytes / std::min(by_kernel, by_driver));
+    }
+  }
+  const int blocks = multiprocessors_ * 16;
+  for (int i = 0; i < 12; ++i) {
+    const double time = seconds(
+        [&] { check(fma_chains(blocks, kFmaSteps * 4, static_cast<float*>(sink_->data()), stream_), "fma_chains"); });
+    if (i < 2) continue;
+    const double flops = 2.0 * blocks * kFmaThreads * kFmaChains * kFmaSteps * 4;
+    result.fma_gflop_s = std::max(result.fma_gflop_s, 1e-9 * flops / time);
+  }
+  return result;
+}
+
+void GpuDevice::describe(Json& environment) const {
+  int device = 0, runtime = 0, driver = 0;
+  cudaDeviceProp properties{};
+  char bus_id[32] = {};
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
+  check(cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, device), "cudaDeviceGetPCIBusId");
+  check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
+  check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
+  const Nvml nvml(bus_id);
+  environment["device_name"] = properties.name;
+  environment["driver"] = nvml.driver();
+  environment["driver_cuda"] = version_text(driver);
+  environment["cuda"] = version_text(runtime);
+  environment["power_limit_w"] = nvml.power_limit_w();
+  environment["ecc"] = nvml.ecc();
+  environment["sm_clock_mhz"] = steady_mhz_ > 0 ? Json(steady_mhz_) : Json();
+  environment["sm_clock_max_mhz"] = nvml.max_clock(1);
+  environment["memory_clock_max_mhz"] = nvml.max_clock(2);
+  environment["capability"] = std::to_string(properties.major) + "." + std::to_string(properties.minor);
+  environment["multiprocessors"] = properties.multiProcessorCount;
+  environment["l2_bytes"] = properties.l2CacheSize;
+  environment["memory_bytes"] = properties.totalGlobalMem;
+}
+
+void GpuDevice::profile(bool on) {
+  synchronize();
+  check(on ? cudaProfilerStart() : cudaProfilerStop(), on ? "cudaProfilerStart" : "cudaProfilerStop");
+}
+
+std::unique_ptr<Gpu> make_gpu() { return std::make_unique<GpuDevice>(); }
+
+std::string refuse_device_build() { return device_debug_build() ? "device code was compiled with -G" : ""; }
+
+}  // namespace ssim::bench
