@@ -102,8 +102,9 @@ Status run(const Grid& grid) {
   if (Status status = check(grid); !status) return status;
   static std::atomic<std::uint64_t> launches{0};
   Random random{seed() + 0x632be59bd9b4e019u * launches.fetch_add(1)};
-  Launch launch{grid, static_cast<std::uint64_t>(grid.grid.x) * grid.grid.y * grid.grid.z, 1, 0, random(), {}, {}, {},
-                {}};
+  Launch launch{grid, static_cast<std::uint64_t>(grid.grid.x) * grid.grid.y * grid.grid.z};
+  launch.seed = random();
+  launch.regions = regions();
   launch.order_offset = random() % launch.blocks;
   do {
     launch.order_factor = random() % launch.blocks + 1;
@@ -140,6 +141,9 @@ void copy_async(void* to_shared, const void* from_global, int bytes, bool inside
   const auto misaligned = [&](const void* p) { return reinterpret_cast<std::uintptr_t>(p) % bytes != 0; };
   if (misaligned(to_shared)) fail("copy_async<%d>: destination %p is not aligned to %d bytes", bytes, to_shared, bytes);
   if (misaligned(from_global)) fail("copy_async<%d>: source %p is not aligned to %d bytes", bytes, from_global, bytes);
+  Worker& worker = *Worker::running();
+  worker.access_shared(to_shared, static_cast<std::size_t>(bytes), true);
+  if (inside) worker.access(from_global, static_cast<std::size_t>(bytes), false);
   std::memset(to_shared, 0xff, bytes);
   lane.copies.push_back({to_shared, inside ? from_global : nullptr, bytes, lane.open_group});
 }
@@ -152,6 +156,7 @@ void copy_wait(int pending) {
   std::size_t done = 0;
   for (; done < lane.copies.size() && lane.copies[done].group < finished; ++done) {
     const Copy& copy = lane.copies[done];
+    Worker::running()->access_shared(copy.to, static_cast<std::size_t>(copy.bytes), true);
     if (copy.from) {
       std::memcpy(copy.to, copy.from, copy.bytes);
     } else {
@@ -160,6 +165,10 @@ void copy_wait(int pending) {
   }
   lane.copies.erase(lane.copies.begin(), lane.copies.begin() + done);
 }
+
+void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+
+void sync_warp() { Worker::running()->sync_warp(); }
 
 unsigned atomic_increment_wrap(unsigned* counter, unsigned limit) {
   unsigned old = __atomic_load_n(counter, __ATOMIC_RELAXED);

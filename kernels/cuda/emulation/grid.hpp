@@ -55,6 +55,10 @@ void sync_block();
 using Complete = void (*)(void* const* slots);
 void warp_collective(const char* what, Complete complete, void* slot);
 
+/// The same for a barrier of the warp, which alone of the collectives orders the lanes' accesses to memory.
+void sync_warp();
+void fence();
+
 void copy_async(void* to_shared, const void* from_global, int bytes, bool inside);
 void copy_commit();
 void copy_wait(int pending);

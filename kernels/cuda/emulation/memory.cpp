@@ -119,9 +119,11 @@ Region find_region(const Regions& table, std::uintptr_t address, std::size_t byt
   if (const Region* region = at_or_before(table.registered, address); region && address + bytes <= region->end) {
     return *region;
   }
+  const std::uintptr_t page = address / page_size() * page_size();
   const Region* allocation = at_or_before(table.allocated, address);
   *forbidden = (allocation && address < allocation->end) || near(table, address) || near(table, address + bytes - 1);
-  return {};
+  if (*forbidden || near(table, page) || near(table, page + page_size() - 1)) return {};
+  return {page, page + page_size()};
 }
 
 std::string describe(const Regions& table, std::uintptr_t address) {

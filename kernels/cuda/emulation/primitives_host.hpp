@@ -61,7 +61,7 @@ inline void sync_warp() {
       "sync_warp", [](void* const*) {}, nullptr);
 }
 
-inline void fence_device() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+inline void fence_device() { emulation::fence(); }
 
 namespace emulation {
 

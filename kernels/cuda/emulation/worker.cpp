@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <bit>
 #include <cstdarg>
 #include <cstdio>
@@ -20,8 +21,6 @@ thread_local constinit dim3 gridDim;
 
 namespace emulation {
 namespace {
-
-constexpr std::size_t kStackBytes = 128 * 1024;
 
 thread_local constinit SSIM_EMULATION_TLS Worker* this_worker = nullptr;
 
@@ -43,19 +42,21 @@ std::string text(const uint3& at) { return format("(%u, %u, %u)", at.x, at.y, at
 
 }  // namespace
 
-GuardedPages::GuardedPages(std::size_t bytes) : guard_(page_size()) {
+GuardedPages::GuardedPages(std::size_t bytes, std::size_t alignment) : guard_(page_size()) {
   bytes_ = (bytes + guard_ - 1) / guard_ * guard_;
-  void* mapping = mmap(nullptr, bytes_ + 2 * guard_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  mapped_ = bytes_ + 2 * guard_ + alignment;
+  void* mapping = mmap(nullptr, mapped_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) throw std::bad_alloc();
   mapping_ = static_cast<char*>(mapping);
-  data_ = mapping_ + guard_;
+  const auto first = reinterpret_cast<std::uintptr_t>(mapping_) + guard_;
+  data_ = mapping_ + guard_ + ((first + alignment - 1) / alignment * alignment - first);
   if (mprotect(data_, bytes_, PROT_READ | PROT_WRITE) != 0) {
-    munmap(mapping_, bytes_ + 2 * guard_);
+    munmap(mapping_, mapped_);
     throw std::bad_alloc();
   }
 }
 
-GuardedPages::~GuardedPages() { munmap(mapping_, bytes_ + 2 * guard_); }
+GuardedPages::~GuardedPages() { munmap(mapping_, mapped_); }
 
 bool GuardedPages::contains(const void* address) const {
   const char* a = static_cast<const char*>(address);
@@ -64,7 +65,7 @@ bool GuardedPages::contains(const void* address) const {
 
 bool GuardedPages::guard_contains(const void* address) const {
   const char* a = static_cast<const char*>(address);
-  return a >= mapping_ && a < data_ + bytes_ + guard_ && !contains(address);
+  return a >= data_ - guard_ && a < data_ + bytes_ + guard_ && !contains(address);
 }
 
 Worker* Worker::running() { return this_worker; }
@@ -73,7 +74,7 @@ Worker::Worker() : shared_(kMaxSharedBytes + 4096) {}
 
 GuardedPages* Worker::take_stack() {
   if (free_stacks_.empty()) {
-    stacks_.push_back(new GuardedPages(kStackBytes));
+    stacks_.push_back(new GuardedPages(kStackBytes, kStackBytes));
     return stacks_.back();
   }
   GuardedPages* stack = free_stacks_.back();
@@ -167,6 +168,7 @@ void Worker::sync_block() {
   Warp& own = warps_[lane.warp];
   if (++arrived_ == threads_) {
     arrived_ = 0;
+    shadow_.sync_block();
     ready_warps_ = 0;
     for (std::size_t w = 0; w < warps_.size(); ++w) {
       warps_[w].ready |= warps_[w].at_barrier;
@@ -211,7 +213,9 @@ void Worker::warp_collective(const char* what, Complete complete, void* slot) {
                .c_str());
     }
   }
+  checking_ = false;  // it goes through all lanes' stacks
   complete(slots);
+  checking_ = true;
   warp.at_collective = 0;
   warp.ready = warp.exists;
   ready_warps_ |= 1u << lane.warp;
@@ -220,6 +224,23 @@ void Worker::warp_collective(const char* what, Complete complete, void* slot) {
   warp.descending = random & 1;
   if ((random & 14) == 0) warp_ = -1;
   resume(*pick());
+}
+
+void Worker::sync_warp() {
+  // The last lane to come advances the warp's clock, on behalf of all.
+  struct Slot {
+    SharedShadow* shadow;
+    int warp;
+  } slot{&shadow_, current_->warp};
+  const auto complete = [](void* const* slots) {
+    for (int lane = 0; lane < kLanes; ++lane) {
+      if (!slots[lane]) continue;
+      const Slot& any = *static_cast<const Slot*>(slots[lane]);
+      any.shadow->sync_warp(any.warp);
+      return;
+    }
+  };
+  warp_collective("sync_warp", complete, &slot);
 }
 
 // Why no lane can run: who waits where, who has returned.
@@ -265,6 +286,38 @@ void Worker::fail(const char* message) {
   __builtin_unreachable();
 }
 
+void Worker::fail_race(const SharedShadow::Race& race, bool write) {
+  fail(format("race in shared memory: %s byte %zu, which thread %s %s with no barrier between them",
+              write ? "writes" : "reads", race.offset, text(lanes_[race.thread].index).c_str(),
+              race.was_write ? "writes" : "reads")
+           .c_str());
+}
+
+void Worker::access_shared(const void* address, std::size_t bytes, bool write) {
+  const auto offset = static_cast<std::size_t>(static_cast<const char*>(address) - shared_base_);
+  if (offset >= launch_->grid.shared_bytes || bytes > launch_->grid.shared_bytes - offset) {
+    fail(format("asynchronous copy of %zu bytes to %s", bytes, describe(address).c_str()).c_str());
+  }
+  access(address, bytes, write);
+}
+
+// Neither shared memory nor the running stack nor where accesses went lately.
+void Worker::access_elsewhere(const void* address, std::size_t bytes, bool write) {
+  bool forbidden = false;
+  const auto a = reinterpret_cast<std::uintptr_t>(address);
+  const Region allowed = find_region(*launch_->regions, a, bytes, &forbidden);
+  const char* verb = write ? "write" : "read";
+  if (forbidden || shared_.contains(address)) {
+    fail(format("%s of %zu bytes at %s", verb, bytes, describe(address).c_str()).c_str());
+  }
+  for (const GuardedPages* stack : stacks_) {
+    if (stack->contains(address)) {
+      fail(format("%s of %zu bytes of another thread's local memory, address %p", verb, bytes, address).c_str());
+    }
+  }
+  if (allowed.end > allowed.begin) recent_[next_recent_++ % std::size(recent_)] = allowed;
+}
+
 void* Worker::shared_memory(std::size_t bytes) {
   if (bytes > launch_->grid.shared_bytes) {
     fail(("shared memory of " + std::to_string(bytes) + " bytes is used, the launch gave " +
@@ -275,17 +328,15 @@ void* Worker::shared_memory(std::size_t bytes) {
 }
 
 std::string Worker::describe(const void* address) const {
-  char buffer[160];
   if (shared_.contains(address) || shared_.guard_contains(address)) {
-    std::snprintf(buffer, sizeof buffer, "byte %td of the block's %zu bytes of shared memory",
+    return format("byte %td of the block's %zu bytes of shared memory",
                   static_cast<const char*>(address) - shared_base_, launch_->grid.shared_bytes);
-    return buffer;
   }
   for (const GuardedPages* stack : stacks_) {
     if (stack->guard_contains(address)) return "the end of a thread's stack: local arrays are too large";
   }
-  std::snprintf(buffer, sizeof buffer, "address %p", address);
-  return buffer;
+  const std::string region = emulation::describe(*launch_->regions, reinterpret_cast<std::uintptr_t>(address));
+  return format("address %p", address) + (region.empty() ? "" : ", " + region);
 }
 
 void Worker::run_block(std::uint64_t block) {
@@ -316,6 +367,7 @@ void Worker::run_block(std::uint64_t block) {
   ready_warps_ = static_cast<std::uint32_t>((std::uint64_t{1} << warps) - 1);
   arrived_ = returned_ = 0;
   warp_ = -1;
+  shadow_.begin_block(grid.shared_bytes, static_cast<int>(warps));
 
   Lane& first = *pick();
   set_current(first);
@@ -323,7 +375,9 @@ void Worker::run_block(std::uint64_t block) {
   first.state = State::ready;
   make_context(first.context, first.stack->data(), first.stack->bytes(), fiber);
   this_worker = this;
+  checking_ = true;
   switch_context(main_, first.context);
+  checking_ = false;
   this_worker = nullptr;
   current_ = nullptr;
   if (free_stacks_.size() != stacks_.size()) free_stacks_ = stacks_;  // after a failure
@@ -335,6 +389,7 @@ void Worker::run(Launch& launch) {
   threads_ = static_cast<int>(grid.block.x * grid.block.y * grid.block.z);
   // Its end lies at the guard page, as near as the alignment of 128 bytes allows.
   shared_base_ = shared_.data() + shared_.bytes() - (grid.shared_bytes + 127) / 128 * 128;
+  std::fill(std::begin(recent_), std::end(recent_), Region{});
   while (!launch.failed.load(std::memory_order_relaxed)) {
     const std::uint64_t i = launch.next.fetch_add(1);
     if (i >= launch.blocks) break;

@@ -10,6 +10,8 @@
 
 #include "fiber.hpp"
 #include "grid.hpp"
+#include "regions.hpp"
+#include "shadow.hpp"
 
 namespace ssim::cuda_emulated::emulation {
 
@@ -26,10 +28,12 @@ struct Random {
 
 /// What all workers of a launch share.
 struct Launch {
+  Launch(const Grid& grid_, std::uint64_t blocks_) : grid(grid_), blocks(blocks_) {}
   const Grid& grid;
   std::uint64_t blocks;
-  std::uint64_t order_factor, order_offset;  // block i of the order is (i * factor + offset) mod blocks
-  std::uint64_t seed;
+  std::uint64_t order_factor = 1, order_offset = 0;  // block i of the order is (i * factor + offset) mod blocks
+  std::uint64_t seed = 0;
+  std::shared_ptr<const Regions> regions;
   std::atomic<std::uint64_t> next{0};
   std::atomic<bool> failed{false};
   std::mutex mutex;
@@ -39,7 +43,8 @@ struct Launch {
 /// Memory with pages before and after it that must not be touched.
 class GuardedPages {
  public:
-  explicit GuardedPages(std::size_t bytes);
+  /// The data lies at a multiple of `alignment`, a power of two.
+  explicit GuardedPages(std::size_t bytes, std::size_t alignment = 1);
   ~GuardedPages();
   GuardedPages(const GuardedPages&) = delete;
   GuardedPages& operator=(const GuardedPages&) = delete;
@@ -51,7 +56,7 @@ class GuardedPages {
  private:
   char* mapping_ = nullptr;
   char* data_ = nullptr;
-  std::size_t bytes_ = 0, guard_ = 0;
+  std::size_t bytes_ = 0, guard_ = 0, mapped_ = 0;
 };
 
 struct Copy {
@@ -92,9 +97,14 @@ class Worker {
   // --- called on a lane's stack ---
   void sync_block();
   void warp_collective(const char* what, Complete complete, void* slot);
+  void sync_warp();
   [[noreturn]] void fail(const char* text);
   void* shared_memory(std::size_t bytes);
   Lane& lane() { return *current_; }
+  /// Checks an access that the lane is about to make; defined below because it is called for every load and store.
+  void access(const void* address, std::size_t bytes, bool write);
+  /// The part of `access` for an asynchronous copy's destination, which must be shared memory.
+  void access_shared(const void* address, std::size_t bytes, bool write);
 
   /// The worker of this host thread while one of its lanes runs, else nullptr.
   static Worker* running();
@@ -112,6 +122,8 @@ class Worker {
   std::string stuck() const;
   void record(const std::string& text);
   GuardedPages* take_stack();
+  void access_elsewhere(const void* address, std::size_t bytes, bool write);
+  [[noreturn]] void fail_race(const SharedShadow::Race& race, bool write);
 
   Launch* launch_ = nullptr;
   Random random_{0};
@@ -125,7 +137,32 @@ class Worker {
   std::vector<GuardedPages*> stacks_, free_stacks_;
   GuardedPages shared_;
   char* shared_base_ = nullptr;
+  SharedShadow shadow_;
+  bool checking_ = false;  // off while the emulation itself works on a lane's stack
+  Region recent_[8];       // where accesses went lately, all of it allowed
+  unsigned next_recent_ = 0;
 };
+
+/// Stacks have this size and alignment, so that an address on the running stack is known by its upper bits.
+inline constexpr std::size_t kStackBytes = 128 * 1024;
+
+inline void Worker::access(const void* address, std::size_t bytes, bool write) {
+  if (!checking_) return;
+  const auto a = reinterpret_cast<std::uintptr_t>(address);
+  const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  if ((a ^ here) / kStackBytes == 0) return;
+  const std::size_t offset = a - reinterpret_cast<std::uintptr_t>(shared_base_);
+  const std::size_t shared_bytes = launch_->grid.shared_bytes;
+  if (offset < shared_bytes && bytes <= shared_bytes - offset) {
+    const auto race = shadow_.touch(offset, bytes, write, current_->warp * kLanes + current_->lane);
+    if (race.thread >= 0) fail_race(race, write);
+    return;
+  }
+  for (const Region& region : recent_) {
+    if (a >= region.begin && a + bytes <= region.end) return;
+  }
+  access_elsewhere(address, bytes, write);
+}
 
 /// Makes faults on guard pages end the launch with a message, on this host thread, while it lives.
 class FaultHandler {

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// Finds races in shared memory: two accesses to the same bytes by different threads, one of them a write, with no
+// synchronisation in between. Whether the emulation happened to run them in a harmless order does not matter.
+//
+// Method: vector clocks, as in FastTrack (Flanagan, Freund, PLDI 2009), with one clock a warp. A warp's clock advances
+// at each of its synchronisations; seen[w][v] is how far warp w knows of warp v. Each four bytes remember their last
+// writer and two readers.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+namespace ssim::cuda_emulated::emulation {
+
+class SharedShadow {
+ public:
+  static constexpr int kWarps = 32;
+
+  /// Whose access it was that the present one races with; thread < 0: none.
+  struct Race {
+    int thread = -1;
+    bool was_write = false;
+    std::size_t offset = 0;
+  };
+
+  /// What a synchronisation object knows of each warp.
+  struct Clocks {
+    std::uint32_t of[kWarps] = {};
+  };
+
+  void begin_block(std::size_t bytes, int warps);
+  /// Threads are numbered within the block, 32 a warp.
+  Race touch(std::size_t offset, std::size_t bytes, bool write, int thread);
+  void sync_warp(int warp) { clock_[warp] = ++time_; }
+  void sync_block();
+  /// What the warp did so far happens before whatever acquires the object's clocks afterwards.
+  void release(int warp, Clocks& object);
+  void acquire(int warp, const Clocks& object);
+
+ private:
+  struct Entry {
+    std::uint32_t clock = 0;
+    std::uint16_t thread = 0;
+    std::uint16_t bytes = 0;  // which of the four, one bit each
+  };
+  struct Cell {
+    Entry writer, reader[2];
+  };
+
+  bool ordered(const Entry& before, int thread) const {
+    if (before.thread == thread) return true;
+    const int v = before.thread / 32, w = thread / 32;
+    return v == w ? before.clock < clock_[w] : before.clock <= seen_[w][v];
+  }
+  static void mark(Entry& entry, std::uint32_t clock, int thread, unsigned bytes);
+
+  std::vector<Cell> cells_;
+  int warps_ = 0;
+  std::uint32_t time_ = 0;
+  std::uint32_t clock_[kWarps] = {};
+  std::uint32_t seen_[kWarps][kWarps] = {};
+};
+
+}  // namespace ssim::cuda_emulated::emulation
