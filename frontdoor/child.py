@@ -22,7 +22,7 @@ def _end_with_parent() -> None:
 def run_child(command: list[str], environment: dict[str, str], log: Path, quiet: bool = False) -> int:
     """stdout goes to `log`, stderr (the progress line) to ours unless quiet. Exit status; 130 after a signal of ours.
 
-    The program has a session of its own: a terminal's Ctrl-C reaches us alone, and we pass it on, so that it comes once.
+    The program has a session of its own: a terminal's Ctrl-C reaches us alone, and we pass it on: it comes once.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Judges claims. They are data (claims.json): who against whom, on which problems, in which range.
 
-Verdicts: the interval lies inside the range CONFIRMED, wholly above EXCEEDED, wholly below NOT CONFIRMED, else AMBIGUOUS;
-not in this run NOT MEASURED. A range without an upper end is a goal: reached or not.
+Verdicts: the interval lies inside the range CONFIRMED, wholly above EXCEEDED, wholly below NOT CONFIRMED, else
+AMBIGUOUS; not in this run NOT MEASURED. A range without an upper end is a goal: reached or not.
 """
 
 from __future__ import annotations
@@ -127,7 +127,8 @@ def headline(claims: list[dict]) -> list[str]:
             continue
         counts = {v: sum(c["verdict"] == v for c in measured) for v in VERDICTS}
         ratios = [c["ratio"] for c in measured]
-        spread = f"{min(ratios):.3g}×" if len(ratios) == 1 else f"{min(ratios):.3g}× to {max(ratios):.3g}×"
+        ends = list(dict.fromkeys(f"{r:.3g}×" for r in (min(ratios), max(ratios))))
+        spread = " to ".join(ends)
         counted = ", ".join(
             f"{v}" if n == len(measured) else f"{v} on {n} of {len(measured)}" for v, n in counts.items() if n
         )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Result files with known times, for tests: what the benchmark would write on a machine where rows take just so long."""
+"""Result files with known times, for tests: what the benchmark would write where rows take just so long."""
 
 from __future__ import annotations
 

@@ -33,9 +33,19 @@ STYLE = {
 MODES = {"infer": "value only (infer)", "train": "value and gradient (train)"}
 
 
-def _styles(names: list[str]) -> dict[str, dict]:
+def _styles(names: list[str], first: str) -> dict[str, dict]:
+    """`first` is drawn over the others, with a hollow marker, so that the row that it equals still shows."""
     return {
-        name: {"color": COLOURS[n % len(COLOURS)], "marker": MARKERS[n % len(MARKERS)]} for n, name in enumerate(names)
+        name: {
+            "color": COLOURS[n % len(COLOURS)],
+            "marker": MARKERS[n % len(MARKERS)],
+            **(
+                {"markersize": 10, "markerfacecolor": "none", "markeredgewidth": 1.8, "zorder": 4}
+                if name == first
+                else {}
+            ),
+        }
+        for n, name in enumerate(names)
     }
 
 
@@ -43,13 +53,11 @@ def _plain(value: float, _=None) -> str:
     return f"{value:g}" if 1e-3 <= abs(value) < 1e5 else f"{value:.0e}"
 
 
-def _log_ticks(axis, values: list[float]) -> None:
-    """1-2-5 steps as plain numbers over the range of the data."""
-    low, high = min(values), max(values)
-    ticks = [m * 10.0**e for e in range(-6, 10) for m in (1, 2, 5)]
-    while len([t for t in ticks if low <= t <= high]) > 9:
-        ticks = [t for n, t in enumerate(ticks) if n % 3 == 0] if len(ticks) > 20 else ticks[::2]
-    axis.set_major_locator(FixedLocator([t for t in ticks if low / 2.6 <= t <= high * 2.6]))
+def _log_ticks(axis, low: float, high: float) -> None:
+    """Plain numbers in 1-2-5 steps over up to two decades, in decades beyond."""
+    steps = (1, 2, 5) if high / low < 120 else (1,)
+    ticks = [m * 10.0**e for e in range(-6, 10) for m in steps]
+    axis.set_major_locator(FixedLocator([t for t in ticks if low / 1.02 <= t <= high * 1.02]))
     axis.set_major_formatter(FuncFormatter(_plain))
     axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
@@ -74,7 +82,7 @@ class Data:
         # Baselines beside the reference, so that every line of the table can be found in a picture.
         self.subjects = [n for n in dict.fromkeys(r["name"] for r in report["rows"]) if n not in self.baselines]
         self.names = list(dict.fromkeys(r["name"] for r in report["rows"]))
-        self.styles = _styles(self.subjects)
+        self.styles = _styles(self.subjects, spec["headline"])
 
     @staticmethod
     def _reference(ratios: list[dict], padding: str, wanted: str) -> str | None:
@@ -157,13 +165,14 @@ def _lines(data: Data, axis_name: str, x_of, x_label: str, tick_of, title: str) 
                 yerr=[[b[0][0] for b in bars], [b[1][0] for b in bars]],
                 capsize=3,
                 linewidth=1.6,
-                markersize=6,
                 **data.styles[name],
             )
         axis.axhline(1, color="#444444", linewidth=1, linestyle="--")
         axis.set_xscale("log")
         axis.set_yscale("log")
-        _log_ticks(axis.yaxis, [1.0] + [r["ratio"] for v in drawn.values() for r in v])
+        values = [1.0] + [r["ratio"] for v in drawn.values() for r in v]
+        axis.set_ylim(min(values) / 1.5, max(values) * 1.5)
+        _log_ticks(axis.yaxis, *axis.get_ylim())
         axis.xaxis.set_major_locator(FixedLocator(xs))
         axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _, drawn=drawn: tick_of(x, drawn)))
         axis.xaxis.set_minor_locator(NullLocator())
@@ -254,61 +263,67 @@ def time_against_ceilings(data: Data) -> Figure | None:
         return None
     most = max(sum((r["padding"], r["mode"]) == p for r in shown) for p in panels)
     figure, axes = _grid(data, len(panels), height=0.9 + 0.36 * most)
-    colours = {"memory": "#009E73", "arithmetic": "#D55E00"}
+    floors = {"memory": ("#009E73", "|"), "arithmetic": ("#D55E00", "|")}
     for axis, (padding, mode) in zip(axes, panels):
         here = sorted(
             (r for r in shown if (r["padding"], r["mode"]) == (padding, mode)), key=lambda r: r["ps_per_element"]
         )
-        values = [r["ps_per_element"] for r in here]
-        floors: list[float] = []
-        _bars(
-            axis,
-            [r["name"] for r in here],
-            values,
-            ["#B0B0B0" if r["baseline"] else "#56B4E9" for r in here],
-            [f"{v:.3g} ps" + ("" if r["converged"] else " (not converged)") for v, r in zip(values, here)],
-        )
+        values: list[float] = []
         for place, r in enumerate(here):
-            cost = r["cost"] or {}
-            for kind, amount, rate in (
-                ("memory", cost.get("dram_bytes"), data.ceilings["copy_gb_s"]),
-                ("arithmetic", 2 * (cost.get("fma") or 0), data.ceilings["fma_gflop_s"]),
-            ):
-                if amount and rate:
-                    floor = 1e3 * amount / rate / quote.elements(r)
-                    floors.append(floor)
-                    axis.plot(
-                        [floor, floor],
-                        [place - 0.38, place + 0.38],
-                        color=colours[kind],
-                        linewidth=2.4,
-                        solid_capstyle="butt",
-                        linestyle="-" if kind == "memory" else (0, (2, 0.8)),
-                    )
+            time, cost = r["ps_per_element"], r["cost"] or {}
+            rates = {
+                "memory": (cost.get("dram_bytes"), data.ceilings["copy_gb_s"]),
+                "arithmetic": (2 * (cost.get("fma") or 0), data.ceilings["fma_gflop_s"]),
+            }
+            least = {k: 1e3 * a / rate / quote.elements(r) for k, (a, rate) in rates.items() if a and rate}
+            values += [time, *least.values()]
+            if least:
+                # From what it could take at best to what it takes.
+                axis.plot([max(least.values()), time], [place, place], color="#999999", linewidth=1.4, zorder=1)
+            for kind, floor in least.items():
+                axis.plot(
+                    floor, place, color=floors[kind][0], marker=floors[kind][1], markersize=13, markeredgewidth=2.6
+                )
+            axis.plot(
+                time,
+                place,
+                "s" if r["baseline"] else "o",
+                color="#000000" if r["baseline"] else "#0072B2",
+                markersize=7,
+            )
+            axis.annotate(
+                f"{time:.3g}" + ("" if r["converged"] else "*"),
+                (time, place),
+                xytext=(8, 0),
+                textcoords="offset points",
+                va="center",
+                fontsize=8.5,
+            )
+        axis.set_yticks(range(len(here)), [r["name"] for r in here])
+        axis.invert_yaxis()
+        axis.margins(y=0.08)
         axis.set_xscale("log")
-        axis.set_xlim(min(values + floors) / 2, max(values) * 6)
-        _log_ticks(axis.xaxis, [min(values + floors), max(values)])
+        axis.set_xlim(min(values) / 1.5, max(values) * (max(values) / min(values)) ** 0.16)
+        _log_ticks(axis.xaxis, *axis.get_xlim())
         axis.set_title(f"{MODES[mode]}, padding {padding}", fontsize=10)
-        axis.set_xlabel("picoseconds per element (log scale; less is better)")
+        axis.set_xlabel("picoseconds per element")
+    line = plt.Line2D
     handles = [
-        plt.Rectangle((0, 0), 1, 1, color="#56B4E9"),
-        plt.Rectangle((0, 0), 1, 1, color="#B0B0B0"),
-        plt.Line2D([], [], color=colours["memory"], linewidth=2.4),
-        plt.Line2D([], [], color=colours["arithmetic"], linewidth=2.4, linestyle=(0, (2, 0.8))),
+        line([], [], color="#0072B2", marker="o", linestyle="", markersize=7),
+        line([], [], color="#000000", marker="s", linestyle="", markersize=7),
+        *(
+            line([], [], color=c, marker=m, linestyle="", markersize=13, markeredgewidth=2.6)
+            for c, m in floors.values()
+        ),
     ]
-    figure.legend(
-        handles,
-        [
-            "measured",
-            "baseline, measured",
-            "its bytes at the measured copy rate",
-            "its multiply-adds at the measured FMA rate",
-        ],
-        loc="outside lower center",
-        ncols=4,
-        fontsize=9,
+    texts = ["measured", "measured, baseline", "its bytes at the copy rate", "its multiply-adds at the FMA rate"]
+    figure.legend(handles, texts, loc="outside lower center", ncols=4)
+    more = "; * did not converge" if any(not r["converged"] for r in shown) else ""
+    figure.suptitle(
+        f"Time per element against what the ceilings of this machine allow, {quote.shape(shown[0])}\n"
+        f"{data.device_name}{more}",
+        fontsize=11,
     )
-    figure.suptitle(f"Time per element against the ceilings, {quote.shape(shown[0])}\n{data.device_name}", fontsize=11)
     return figure
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """Speed-ups with intervals: what two rows took in the rounds that both have, in the same process.
 
-Rows of a problem are measured in rounds of random order, so that whatever the machine does in a second meets all of them.
-The unit is therefore the round: log(median of the baseline's samples / median of the subject's). The ratio is the
+Rows of a problem are measured in rounds of random order, so that whatever the machine does in a second meets all of
+them. The unit is therefore the round: log(median of the baseline's samples / median of the subject's). The ratio is the
 geometric mean over rounds, its interval a bootstrap over rounds (Efron 1979, percentile), widened for few rounds by
 sqrt(n / (n - 1)) and Student's t, without which percentile intervals of a handful of rounds are too narrow
 (Hesterberg 2015, "What teachers should know about the bootstrap", section 4).
@@ -42,7 +42,7 @@ def round_ratios(
 
 
 def bootstrap(logs: np.ndarray, seed: str) -> Ratio | None:
-    """None without a shared round. `seed` is a text (the names of what is compared): the same files, the same interval."""
+    """None without a shared round. `seed` is a text, the names of what is compared: same file, same interval."""
     n = len(logs)
     if n == 0:
         return None

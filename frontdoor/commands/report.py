@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 """verify and time every row, and write the report: tables, verdicts on the claims, pictures
 
-Sets up what is missing and builds first. Writes report.md, report.json, report.csv, samples.jsonl and the pictures. Ctrl-C
-or a kill keeps what was measured; --resume goes on from there. Exit status 1 if a row gave a wrong result.
+Sets up what is missing and builds first. Writes report.md, report.json, report.csv, samples.jsonl and the pictures.
+Ctrl-C or a kill keeps what was measured; --resume goes on from there. Exit status 1 if a row gave a wrong result.
 """
 
 import json
