@@ -24,6 +24,7 @@ class Case {
   Device device() const;
   const std::string& input_class() const;
   std::uint64_t seed() const;
+  std::int64_t offset() const;
   const float* x() const;  // device memory
   const float* y() const;
 
@@ -33,6 +34,9 @@ class Case {
  private:
   std::unique_ptr<State> state_;
 };
+
+/// "device:row:mode:padding:BxCxHxW/class/seed", and "/offset" where that is not 0: the name of its accuracy test.
+std::string case_name(const Implementation& row, const Case& problem_case, Mode mode);
 
 /// What a comparison came to. Errors are worst over all elements; NaN counts as infinite.
 struct Verdict {

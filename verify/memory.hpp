@@ -15,7 +15,7 @@ class Memory {
  public:
   Memory() = default;
   /// `bytes` of payload at an address that is 256-byte aligned plus `offset` bytes; guard bands of a fixed pattern
-  /// before and after; the payload is filled with 0xFF, which is NaN as fp32 and fp64.
+  /// (NaN to whoever reads it) before and after; the payload is filled with 0xFF, which is NaN as fp32 and fp64.
   Memory(Device device, std::int64_t bytes, std::int64_t offset = 0);
   ~Memory();
   Memory(Memory&&) noexcept;
@@ -31,6 +31,7 @@ class Memory {
 
   void upload(const void* from_host);
   void download(void* to_host) const;
+  void download(void* to_host, std::int64_t from, std::int64_t bytes) const;
   template <typename T>
   std::vector<T> download() const {
     std::vector<T> host(static_cast<std::size_t>(bytes_) / sizeof(T));
@@ -46,7 +47,7 @@ class Memory {
  private:
   void release() noexcept;
   Device device_ = Device::cpu;
-  std::int64_t bytes_ = 0;
+  std::int64_t bytes_ = 0, offset_ = 0;
   void* allocation_ = nullptr;
   void* payload_ = nullptr;
 };

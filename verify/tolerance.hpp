@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+// The only place with tolerances: (statistics of the row, input class) -> what a result may be off. Raising one needs a
+// line in CHANGELOG.md.
+#pragma once
+
+#include <string>
+
+#include "kernels/implementation.hpp"
+
+namespace ssim::verify {
+
+struct Tolerance {
+  double mean;           // absolute, of the mean as fp64
+  double gradient;       // in units of the RMS of the oracle's gradient
+  double gradient_unit;  // and in units of 1 / N, N = positions counted: what is left where the gradient is zero
+  double loss = 0;       // relative to 1 - SSIM; 0 = not asked for
+};
+
+/// Throws std::invalid_argument for a class that has no tolerance.
+Tolerance tolerance(const Implementation& row, const std::string& input_class);
+
+}  // namespace ssim::verify
