@@ -241,7 +241,7 @@ ImagePair make_images(const Problem& problem, const std::string& input_class, st
                                   [&](const Definition& d) { return input_class == d.about.name; });
   if (found == definitions().end()) {
     std::string names;
-    for (const InputClass& c : input_classes()) names += std::string(names.empty() ? "" : ", ") + c.name;
+    for (const InputClass& c : input_classes()) names.append(names.empty() ? "" : ", ").append(c.name);
     throw std::invalid_argument("input class \"" + input_class + "\" is not one of " + names);
   }
   if (!found->pixel) return photo_pair(problem, input_class, seed);
