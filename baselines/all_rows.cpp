@@ -2,7 +2,10 @@
 #include "all_rows.hpp"
 
 #include "kernels/registry.hpp"
+#if SSIM_WITH_TORCH
+#include "kernels/torch/operator_row.hpp"
 #include "libtorch_rows.hpp"
+#endif
 
 namespace ssim {
 
@@ -12,6 +15,7 @@ const std::vector<Implementation>& all_rows() {
 #if SSIM_WITH_TORCH
     for (const Device device : {Device::cpu, Device::cuda}) {
       if (device == Device::cuda && !SSIM_WITH_CUDA) continue;
+      all.push_back(operator_row(device));
       all.push_back(baselines::naive_conv(device));
       all.push_back(baselines::pytorch_mssim(device));
     }

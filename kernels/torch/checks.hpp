@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// What the operator asks of its arguments, the same in every implementation of it, the fake one included.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/ssim.hpp"
+
+namespace ssim::op {
+
+/// Throws c10::ValueError, or c10::TypeError for a dtype, which names the argument, what it is, and what is allowed.
+/// Sizes may be symbolic: what is asked of them becomes a guard.
+Padding check_inputs(const at::Tensor& img1, const at::Tensor& img2, c10::string_view padding);
+
+/// The problem of two tensors that passed; their sizes must be numbers.
+Problem problem_of(const at::Tensor& img1, Padding padding);
+
+}  // namespace ssim::op

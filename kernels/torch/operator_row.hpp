@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "kernels/implementation.hpp"
+
+namespace ssim {
+
+/// The row `operator`: production as a LibTorch user calls it.
+Implementation operator_row(Device device);
+
+}  // namespace ssim
