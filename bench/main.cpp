@@ -123,6 +123,11 @@ int run(int argc, char** argv) {
     }
     return std::regex_search(key.text(), filter) && by_google(key);
   };
+  std::string reason;
+  if (!options.list && !device_available(device, &reason)) {
+    std::fprintf(stderr, "ssim_bench: --device %s cannot run here: %s\n", options.device.c_str(), reason.c_str());
+    return kCannotRun;
+  }
   const std::vector<Group> all = make_plan(set, all_rows(), options.settings, wanted);
   if (all.empty() && options.profile.empty()) {
     const std::vector<Group> any = make_plan(set, all_rows(), options.settings, [](const Key&) { return true; });
@@ -142,11 +147,6 @@ int run(int argc, char** argv) {
       }
     }
     return kGood;
-  }
-  std::string reason;
-  if (!device_available(device, &reason)) {
-    std::fprintf(stderr, "ssim_bench: --device %s cannot run here: %s\n", options.device.c_str(), reason.c_str());
-    return kCannotRun;
   }
   std::unique_ptr<Gpu> gpu;
 #if SSIM_BENCH_CUDA

@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -48,11 +49,12 @@ void ResultFile::write(const Json& record) {
 
 Progress read_progress(const std::string& path, const std::string& settings) {
   Progress progress;
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (std::filesystem::is_directory(status)) throw FileMisuse("--out: " + path + " is a folder; it must be a file");
+  if (!std::filesystem::is_regular_file(status)) return progress;  // absent, or a device that keeps nothing
   std::ifstream file(path, std::ios::binary);
-  if (!file) {
-    if (::access(path.c_str(), F_OK) == 0) throw FileMisuse("--resume: cannot read " + path);
-    return progress;
-  }
+  if (!file) throw FileMisuse("--resume: cannot read " + path);
   std::stringstream content;
   content << file.rdbuf();
   const std::string text = content.str();
@@ -73,7 +75,7 @@ Progress read_progress(const std::string& path, const std::string& settings) {
         if (record.at("schema") != 1) throw damaged("its schema is not 1");
         progress.last_process = record.at("process").get<int>();
         settings_of[progress.last_process] = record.at("settings").get<std::string>();
-        if (record.at("settings") == settings) progress.run = record;
+        progress.run = record;
       } else if (type == "samples") {
         const auto process = settings_of.find(record.at("process").get<int>());
         if (process == settings_of.end()) throw damaged("samples of a process without a run record");
@@ -110,9 +112,7 @@ void require_same_run(const std::string& path, const Json& earlier, const Json& 
     throw FileMisuse("--resume: " + path + " is of another run: " + field + " was " + was.dump() + " and is " +
                      is.dump() + "; give another --out or repeat without --resume");
   };
-  for (const char* field : {"set", "settings"}) {
-    compare(field, earlier.value(field, Json()), present.value(field, Json()));
-  }
+  compare("set", earlier.value("set", Json()), present.value("set", Json()));
   const Json& was = earlier.at("environment");
   const Json& is = present.at("environment");
   for (const char* field : {"device", "device_name", "driver", "cuda", "libtorch", "compiler", "flags", "threads",

@@ -52,7 +52,7 @@ struct Progress {
   std::set<std::string> finished;  // key texts that have a row or a skipped record
   std::set<std::string> wrong;     // of these, those whose row has an error
   std::map<std::string, Earlier> unfinished;
-  Json run;                      // the last run record of this setting; null where there is none
+  Json run;                      // the last run record, of any settings; null where there is none
   std::int64_t valid_bytes = 0;  // up to the end of the last whole line
 };
 
@@ -60,7 +60,8 @@ struct Progress {
 /// line number. An absent file is an empty one.
 Progress read_progress(const std::string& path, const std::string& settings);
 
-/// Throws FileMisuse naming the first field in which a file's run and the present one differ.
+/// Throws FileMisuse naming the first field in which a file's run and the present one differ. The two passes of a
+/// report, best and stock, may share a file.
 void require_same_run(const std::string& path, const Json& earlier, const Json& present);
 
 }  // namespace ssim::bench

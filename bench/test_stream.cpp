@@ -126,7 +126,7 @@ TEST_F(Stream, TheOtherPassInOneFileIsAnother) {
   EXPECT_TRUE(stock.finished.empty());
   EXPECT_EQ(stock.unfinished.at(kText).samples, std::vector<double>{5});
   EXPECT_EQ(best.last_process, 2);
-  EXPECT_EQ(best.run.at("process"), 1);
+  EXPECT_EQ(best.run.at("process"), 2);
 }
 
 TEST_F(Stream, AnUnfinishedLastLineIsCutOff) {
@@ -176,6 +176,11 @@ TEST_F(Stream, AnotherRunIsRefusedNamingWhatDiffers) {
   earlier = run_record(1);
   earlier["environment"]["threads"] = 1;
   EXPECT_THROW(require_same_run(path_, earlier, present), FileMisuse);
+}
+
+TEST_F(Stream, AFolderOrADeviceIsNoResultFile) {
+  EXPECT_THROW(read_progress(folder_, "best"), FileMisuse);
+  EXPECT_EQ(read_progress("/dev/null", "best").last_process, 0);
 }
 
 TEST_F(Stream, UnwritableIsMisuse) {
