@@ -56,10 +56,7 @@ T& shared() {
 
 inline void sync_block() { emulation::sync_block(); }
 
-inline void sync_warp() {
-  emulation::warp_collective(
-      "sync_warp", [](void* const*) {}, nullptr);
-}
+inline void sync_warp() { emulation::sync_warp(); }
 
 inline void fence_device() { emulation::fence(); }
 
