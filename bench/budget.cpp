@@ -16,11 +16,11 @@ double weight(double elements) { return std::sqrt(std::max(1.0, elements / 19660
 Budget::Budget(double seconds, double max_cap, std::vector<Part> parts)
     : seconds_(seconds), max_cap_(max_cap), parts_(std::move(parts)) {}
 
-double Budget::cap(std::size_t index, double elapsed, double check_seconds_per_element, bool checked) const {
+double Budget::cap(std::size_t index, double elapsed, double check_rate, bool checked) const {
   double shares = 0, checks = 0;
   for (std::size_t i = index; i < parts_.size(); ++i) {
     shares += parts_[i].keys * weight(parts_[i].elements);
-    if (i > index || !checked) checks += check_seconds_per_element * parts_[i].elements;
+    if (i > index || !checked) checks += check_rate * check_weight(parts_[i].elements);
   }
   if (!(shares > 0)) return 0;
   const double left = seconds_ - elapsed - checks;

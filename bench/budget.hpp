@@ -20,9 +20,12 @@ class Budget {
   Budget(double seconds, double max_cap, std::vector<Part> parts);
 
   /// Seconds that each figure of group `index` may take when `elapsed` seconds of the budget are gone, and checking
-  /// took `check_seconds` per element in the groups before. `checked`: this group's checks are among them already.
-  /// Not below 0.
-  double cap(std::size_t index, double elapsed, double check_seconds_per_element, bool checked) const;
+  /// took `check_rate` seconds per unit of check_weight in the groups before. `checked`: this group's checks are among
+  /// them already. Not below 0.
+  double cap(std::size_t index, double elapsed, double check_rate, bool checked) const;
+  /// What the checks of a problem cost in units of an element: a part that grows with it, and one that does not (what
+  /// libraries pay at first calls), without which tiny problems would make large ones look endless.
+  static double check_weight(double elements) { return elements + 500e3; }
   /// Upper bound of what is still to come from group `index` on: what is left of the budget, or less if every figure
   /// takes its largest cap.
   double remaining(std::size_t index, double elapsed) const;

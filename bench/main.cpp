@@ -172,6 +172,9 @@ int run(int argc, char** argv) {
                        .stop_requested = [] { return g_stop != 0; }};
   setup.seconds *= setup.repetitions;
   Json environment = host_environment(device, threads);
+#if __has_include("baselines/settings.hpp")
+  environment["torch_threads"] = baselines::torch_threads() > 0 ? Json(baselines::torch_threads()) : Json();
+#endif
   if (gpu) {
     gpu->warm_to_steady();
     gpu->describe(environment);

@@ -76,7 +76,7 @@ class Session {
   Budget budget_;
   ProgressLine progress_;
   double begin_ = 0;
-  double check_seconds_ = 0, checked_elements_ = 0;
+  double check_seconds_ = 0, checked_weight_ = 0;
   std::unique_ptr<verify::Case> case_;
   std::optional<Problem> case_problem_;
   int wrong_ = 0, done_ = 0, total_ = 0;

@@ -28,7 +28,7 @@ std::string table(const Outcome& outcome, const Ceilings& ceilings) {
   for (const auto& [key, result] : outcome.lines) {
     if (result.kind != Result::Kind::measured) {
       tail += std::string(result.kind == Result::Kind::wrong ? "WRONG    " : "skipped  ") + key.text() + ": " +
-              result.text + "\n";
+              result.text.substr(0, result.text.find('\n')) + "\n";
       continue;
     }
     const double seconds = result.summary.median;

@@ -23,9 +23,15 @@ TEST(Budget, LargerProblemsGetMore) {
 
 TEST(Budget, VerificationToComeIsKeptFree) {
   const Budget budget(100, 100, {{1, kUnit}, {1, kUnit}});
-  const double ten_seconds_each = 10 / kUnit;
+  const double ten_seconds_each = 10 / Budget::check_weight(kUnit);
   EXPECT_DOUBLE_EQ(budget.cap(0, 0, ten_seconds_each, false), 40);
   EXPECT_DOUBLE_EQ(budget.cap(0, 10, ten_seconds_each, true), 40);
+}
+
+TEST(Budget, ATinyProblemsChecksDoNotStarveALargeOne) {
+  const Budget budget(28, 10, {{5, 4096}, {5, kUnit}});
+  const double rate = 0.3 / Budget::check_weight(4096);  // 0.3 s, nearly all of it first calls
+  EXPECT_GT(budget.cap(0, 0.3, rate, true), 2);
 }
 
 TEST(Budget, NeverNegativeNorAboveTheLargestCap) {
