@@ -16,6 +16,7 @@ from reports.assemble import STOCK, assemble
 from reports.stream import Key, read
 
 HERE = Path(__file__).resolve().parent
+WRONG_SHOWN = 8  # in the terminal
 CSV_FIELDS = (
     *Key._fields,
     "settings",
@@ -109,8 +110,8 @@ def _groups(report: dict) -> list[dict]:
                 "interval": interval,
                 "samples": r["samples"],
                 "iqr": "–" if r["rel_iqr"] is None else f"{100 * r['rel_iqr']:.1f} %",
-                "copy": f"{r['percent_copy']:.0f} %" if "percent_copy" in r else "–",
-                "fma": f"{r['percent_fma']:.0f} %" if "percent_fma" in r else "–",
+                "percent_copy": f"{r['percent_copy']:.0f} %" if "percent_copy" in r else "–",
+                "percent_fma": f"{r['percent_fma']:.0f} %" if "percent_fma" in r else "–",
                 "limit": r.get("limit", "–"),
                 "mean_error": number(verdict.get("mean_error"), 2),
                 "gradient_error": number(verdict.get("gradient_error"), 2),
@@ -185,7 +186,10 @@ def terminal(report: dict, spec: dict) -> str:
         out.insert(1, "-" * len(out[0]))
         out.append("(ps per element; * did not converge)")
     wrong = [r for r in report["rows"] if r["error"]]
-    out += [f"WRONG {Key(*(r[f] for f in Key._fields)).text()}: {r['error']}" for r in wrong]
+    for r in wrong[:WRONG_SHOWN]:
+        out.append(f"WRONG {Key(*(r[f] for f in Key._fields)).text()}: {r['error'].splitlines()[0]}")
+    if len(wrong) > WRONG_SHOWN:
+        out.append(f"... and {len(wrong) - WRONG_SHOWN} more wrong rows, in report.md")
     return "\n".join([*out, "", *judging.headline(report["claims"])])
 
 
