@@ -14,9 +14,7 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-float* target(AutogradContext* context) {
-  return reinterpret_cast<float*>(context->saved_data["grad_x"].toInt());
-}
+float* target(AutogradContext* context) { return reinterpret_cast<float*>(context->saved_data["grad_x"].toInt()); }
 
 void keep_target(AutogradContext* context, float* grad_x) {
   context->saved_data["grad_x"] = reinterpret_cast<std::int64_t>(grad_x);
@@ -45,8 +43,8 @@ struct Pad : Function<Pad> {
   static variable_list backward(AutogradContext* context, const variable_list& upstream) {
     const std::int64_t margin = context->saved_data["margin"].toInt();
     const at::Tensor& padded = upstream[0];
-    const at::Tensor inner = padded.narrow(2, margin, padded.size(2) - 2 * margin)
-                                 .narrow(3, margin, padded.size(3) - 2 * margin);
+    const at::Tensor inner =
+        padded.narrow(2, margin, padded.size(2) - 2 * margin).narrow(3, margin, padded.size(3) - 2 * margin);
     at::Tensor gradient = torch_bridge::wrap(target(context), inner.sizes(), inner.scalar_type(), inner.device());
     gradient.copy_(inner);
     return {std::move(gradient), at::Tensor(), at::Tensor()};

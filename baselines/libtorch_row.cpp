@@ -63,8 +63,8 @@ std::string supports(const Formula& formula, Device device, const Problem& probl
   }
   static const double memory[2] = {device_memory(Device::cpu), device_memory(Device::cuda)};
   const double available = memory[device == Device::cuda];
-  const double needed = static_cast<double>(problem.elements()) *
-                        (12 + formula.peak_bytes_per_element[static_cast<int>(mode)]);
+  const double needed =
+      static_cast<double>(problem.elements()) * (12 + formula.peak_bytes_per_element[static_cast<int>(mode)]);
   if (available > 0 && needed > 0.9 * available) {
     char text[120];
     std::snprintf(text, sizeof text, "needs about %.1f GB of memory, the device has %.1f GB", needed * 1e-9,

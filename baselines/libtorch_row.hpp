@@ -3,8 +3,8 @@
 //
 // What the row adds to the formula, and what that costs: the raw pointers are wrapped without a copy; training is
 // forward and backward through autograd, and autograd sums the gradient in the contract's own memory
-// (gradient_into.hpp), so no copy follows; the mean becomes fp64 by one scalar kernel on the row's stream. Nothing waits
-// for the device, and what LibTorch throws becomes a Status.
+// (gradient_into.hpp), so no copy follows; the mean becomes fp64 by one scalar kernel on the row's stream. Nothing
+// waits for the device, and what LibTorch throws becomes a Status.
 #pragma once
 
 #include <ATen/core/Tensor.h>

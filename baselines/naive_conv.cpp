@@ -2,10 +2,9 @@
 // naive_conv: SSIM as its formula is usually typed in: five 11x11 depthwise convolutions and a chain of operators.
 //
 // Idea: the 2-D window at once, 121 taps an element and statistic. For `same` on the CPU the images are padded once and
-// convolved without padding: LibTorch's own padded depthwise convolution takes 26 s a call at 1x3x1080x1920 on two cores,
-// the unpadded one 0.6 s. On a GPU the convolution pads by itself, which saves two passes.
-// Cost: about 24 kernels forward, 220 bytes and 605 FMA an element.
-// Run: ./suite test --filter ':naive_conv:'
+// convolved without padding: LibTorch's own padded depthwise convolution takes 26 s a call at 1x3x1080x1920 on two
+// cores, the unpadded one 0.6 s. On a GPU the convolution pads by itself, which saves two passes. Cost: about 24
+// kernels forward, 220 bytes and 605 FMA an element. Run: ./suite test --filter ':naive_conv:'
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>

@@ -2,8 +2,8 @@
 // The operator's derivative: forward computes value and gradient in one go, backward scales the gradient.
 //
 // The result is one number, so its gradient to img1 is fixed up to the factor that comes from above; that factor is
-// multiplied in where it lies, without the host's seeing it on a GPU. Cost: one pass of 8 bytes an element, in place when
-// the graph is not kept; none on the CPU when the factor is 1.
+// multiplied in where it lies, without the host's seeing it on a GPU. Cost: one pass of 8 bytes an element, in place
+// when the graph is not kept; none on the CPU when the factor is 1.
 #include <ATen/TensorSubclassLikeUtils.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/mul.h>
@@ -86,11 +86,13 @@ struct FusedSsimBackward : Node {
 
 at::Tensor differentiable(const at::Tensor& img1, const at::Tensor& img2, c10::string_view padding, bool train) {
   const bool grad_mode = at::GradMode::is_enabled();
-  TORCH_CHECK(!(grad_mode && img2.requires_grad()),
-              "fused_ssim: img2 requires a gradient, which goes to img1 alone; exchange the images (SSIM is symmetric), "
-              "pass img2.detach(), or call it under torch.no_grad()");
-  TORCH_CHECK_NOT_IMPLEMENTED(!torch::autograd::isFwGradDefined(img1) && !torch::autograd::isFwGradDefined(img2),
-                              "fused_ssim: img1 or img2 carries a tangent; forward-mode derivatives are not implemented");
+  TORCH_CHECK(
+      !(grad_mode && img2.requires_grad()),
+      "fused_ssim: img2 requires a gradient, which goes to img1 alone; exchange the images (SSIM is symmetric), "
+      "pass img2.detach(), or call it under torch.no_grad()");
+  TORCH_CHECK_NOT_IMPLEMENTED(
+      !torch::autograd::isFwGradDefined(img1) && !torch::autograd::isFwGradDefined(img2),
+      "fused_ssim: img1 or img2 carries a tangent; forward-mode derivatives are not implemented");
   if (!(train && grad_mode && img1.requires_grad())) {
     const at::AutoDispatchBelowADInplaceOrView below;
     return fused_ssim(img1, img2, padding, train);

@@ -19,7 +19,8 @@ namespace ssim {
 /// img1, img2: fp32, [batch, channels, height, width], the same shape and device, values meant to be in [0, 1]; those
 /// that are not contiguous are copied first. padding: "same" (zeros outside) or "valid" (height and width >= 11).
 /// The gradient goes to img1 alone. With train = false, without grad mode, or if img1 requires no gradient, nothing is
-/// kept for a backward; otherwise one tensor of img1's size is. CUDA: on the current stream; nothing waits for the device.
+/// kept for a backward; otherwise one tensor of img1's size is. CUDA: on the current stream; nothing waits for the
+/// device.
 at::Tensor fused_ssim(const at::Tensor& img1, const at::Tensor& img2, c10::string_view padding = "same",
                       bool train = true);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The operator's schemas and its implementations below autograd: CPU, CUDA, and meta (shapes alone).
 //
-// Cost beside the kernel: an allocation for the workspace and one for each result, zeroing 256 bytes of workspace, and on
-// CUDA one scalar kernel that rounds the fp64 mean.
+// Cost beside the kernel: an allocation for the workspace and one for each result, zeroing 256 bytes of workspace, and
+// on CUDA one scalar kernel that rounds the fp64 mean.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <torch/library.h>
@@ -47,7 +47,8 @@ struct Workspace {
   char* begin;
   std::int64_t bytes;
 
-  Workspace(Device device, const Problem& problem, Mode mode, const at::Tensor& like, std::int64_t extra, void* stream) {
+  Workspace(Device device, const Problem& problem, Mode mode, const at::Tensor& like, std::int64_t extra,
+            void* stream) {
     bytes = workspace_bytes(device, problem, mode);
     if (bytes < 0) raise(check(problem));
     const std::int64_t padded = (bytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment;
@@ -56,9 +57,7 @@ struct Workspace {
     begin = reinterpret_cast<char*>((address + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment);
     if (bytes > 0) raise(init_workspace(device, begin, bytes, stream));
   }
-  void* behind() const {
-    return begin + (bytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment;
-  }
+  void* behind() const { return begin + (bytes + kWorkspaceAlignment - 1) / kWorkspaceAlignment * kWorkspaceAlignment; }
 };
 
 at::Tensor run_cpu(const at::Tensor& img1, const at::Tensor& img2, c10::string_view padding, at::Tensor* gradient) {
