@@ -17,7 +17,9 @@ struct sigaction previous_segv, previous_bus;
 // Runs on its own stack, in the host thread that faulted. SA_NODEFER: nothing stays masked when it never returns.
 void handle(int signal, siginfo_t* info, void*) {
   if (Worker* worker = Worker::running()) {
-    worker->fail(("illegal access to " + worker->describe(info->si_addr)).c_str());
+    // An address that no machine has (x86-64: not in canonical form) is reported as null, by the kernel itself.
+    const void* address = info->si_addr || info->si_code != SI_KERNEL ? info->si_addr : worker->unknown();
+    worker->fail(("illegal access to " + worker->describe(address)).c_str());
   }
   // Not ours: as it was before; the instruction faults again when this returns.
   sigaction(signal, signal == SIGBUS ? &previous_bus : &previous_segv, nullptr);

@@ -3,6 +3,7 @@
 #include "grid.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -169,6 +170,15 @@ void copy_wait(int pending) {
 void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
 
 void sync_warp() { Worker::running()->sync_warp(); }
+
+double load_global(const double* pointer) {
+  Worker& worker = *Worker::running();
+  worker.access(pointer, sizeof *pointer, false);
+  std::uint64_t bits;
+  __atomic_load(reinterpret_cast<const std::uint64_t*>(pointer), &bits, __ATOMIC_ACQUIRE);
+  worker.watch(pointer, bits);
+  return std::bit_cast<double>(bits);
+}
 
 unsigned atomic_increment_wrap(unsigned* counter, unsigned limit) {
   unsigned old = __atomic_load_n(counter, __ATOMIC_RELAXED);

@@ -63,6 +63,9 @@ void copy_async(void* to_shared, const void* from_global, int bytes, bool inside
 void copy_commit();
 void copy_wait(int pending);
 
+/// Lets other threads of the block run when the caller reads the same value again and again.
+double load_global(const double* pointer);
+
 unsigned atomic_increment_wrap(unsigned* counter, unsigned limit);
 
 /// Ends the launch with this message, behind which kernel, block and thread are named. For threads of a grid alone.

@@ -135,7 +135,7 @@ std::string describe(const Regions& table, std::uintptr_t address) {
     std::snprintf(text, sizeof text, "%zu bytes before the %zu bytes at 0x%zx",
                   static_cast<std::size_t>(region->begin - address), size, static_cast<std::size_t>(region->begin));
   } else if (address < region->end) {
-    std::snprintf(text, sizeof text, "byte %zu, and more than is left, of the %zu bytes at 0x%zx",
+    std::snprintf(text, sizeof text, "byte %zu of the %zu bytes at 0x%zx",
                   static_cast<std::size_t>(address - region->begin), size, static_cast<std::size_t>(region->begin));
   } else {
     std::snprintf(text, sizeof text, "%zu bytes past the end of the %zu bytes at 0x%zx",

@@ -146,7 +146,7 @@ inline unsigned atomic_increment_wrap(unsigned* counter, unsigned limit) {
 }
 
 inline float load_readonly(const float* pointer) { return *pointer; }
-inline double load_global(const double* pointer) { return *const_cast<const volatile double*>(pointer); }
+inline double load_global(const double* pointer) { return emulation::load_global(pointer); }
 
 /// One rounding, on both sides, whatever the compiler's flags.
 inline float fma(float a, float b, float c) { return __builtin_fmaf(a, b, c); }

@@ -243,6 +243,29 @@ void Worker::sync_warp() {
   warp_collective("sync_warp", complete, &slot);
 }
 
+void Worker::watch(const void* address, std::uint64_t value) {
+  constexpr std::uint64_t kPatience = 1 << 20;
+  Lane& lane = *current_;
+  if (lane.watched != address || lane.watched_value != value) {
+    lane.watched = address;
+    lane.watched_value = value;
+    lane.times_watched = 0;
+    return;
+  }
+  if (++lane.times_watched < 8) return;
+  if (lane.times_watched > kPatience) {
+    fail(
+        format("waits in vain for another value at %s; blocks must not wait for one another", describe(address).c_str())
+            .c_str());
+  }
+  // Any other lane that is ready, of this warp or another.
+  const std::uint64_t random = random_();
+  const int turn = static_cast<int>(random & 31), lane_turn = static_cast<int>(random >> 5 & 31);
+  warp_ = (std::countr_zero(std::rotr(ready_warps_, turn)) + turn) & 31;
+  const int other = (std::countr_zero(std::rotr(warps_[warp_].ready, lane_turn)) + lane_turn) & 31;
+  resume(lanes_[warp_ * kLanes + other]);
+}
+
 // Why no lane can run: who waits where, who has returned.
 std::string Worker::stuck() const {
   int barrier = 0, collective = 0;
@@ -271,7 +294,7 @@ void Worker::record(const std::string& message) {
   const std::lock_guard lock(launch_->mutex);
   if (launch_->failed.exchange(true)) return;
   launch_->message = "kernel " + std::string(launch_->grid.name) + ", block " + text(blockIdx) + ", thread " +
-                     text(threadIdx) + ": " + message + " [SSIM_EMULATION_SEED=" + std::to_string(seed()) + "]";
+                     text(threadIdx) + ": " + message + " [seed " + std::to_string(seed()) + "]";
 }
 
 // Back to run_block, never to return: the lanes of the block stay where they are and are forgotten.
@@ -307,7 +330,7 @@ void Worker::access_elsewhere(const void* address, std::size_t bytes, bool write
   const auto a = reinterpret_cast<std::uintptr_t>(address);
   const Region allowed = find_region(*launch_->regions, a, bytes, &forbidden);
   const char* verb = write ? "write" : "read";
-  if (forbidden || shared_.contains(address)) {
+  if (forbidden || shared_.contains(address) || shared_.guard_contains(address)) {
     fail(format("%s of %zu bytes at %s", verb, bytes, describe(address).c_str()).c_str());
   }
   for (const GuardedPages* stack : stacks_) {
@@ -315,6 +338,7 @@ void Worker::access_elsewhere(const void* address, std::size_t bytes, bool write
       fail(format("%s of %zu bytes of another thread's local memory, address %p", verb, bytes, address).c_str());
     }
   }
+  unknown_ = address;
   if (allowed.end > allowed.begin) recent_[next_recent_++ % std::size(recent_)] = allowed;
 }
 
@@ -360,6 +384,7 @@ void Worker::run_block(std::uint64_t block) {
     lane.state = State::unstarted;
     lane.copies.clear();
     lane.open_group = 0;
+    lane.watched = nullptr;
     warps_[lane.warp].exists |= 1u << lane.lane;
   }
   lanes_.resize(threads_);

@@ -80,6 +80,8 @@ struct Lane {
   void* slot = nullptr;
   std::vector<Copy> copies;  // not yet made, oldest first
   int open_group = 0;        // number of the group that copies go into now
+  const void* watched = nullptr;
+  std::uint64_t watched_value = 0, times_watched = 0;
 };
 
 struct Warp {
@@ -98,6 +100,9 @@ class Worker {
   void sync_block();
   void warp_collective(const char* what, Complete complete, void* slot);
   void sync_warp();
+  /// Called at each read that could be a thread's waiting for another one: the same value from the same address again
+  /// and again lets others run, and in the end is an error.
+  void watch(const void* address, std::uint64_t value);
   [[noreturn]] void fail(const char* text);
   void* shared_memory(std::size_t bytes);
   Lane& lane() { return *current_; }
@@ -108,6 +113,8 @@ class Worker {
 
   /// The worker of this host thread while one of its lanes runs, else nullptr.
   static Worker* running();
+  /// The address of the access that faulted, where the machine does not give it.
+  const void* unknown() const { return unknown_; }
   /// What an address is to the current block: "shared memory", "the thread's stack", ... For messages.
   std::string describe(const void* address) const;
 
@@ -138,8 +145,9 @@ class Worker {
   GuardedPages shared_;
   char* shared_base_ = nullptr;
   SharedShadow shadow_;
-  bool checking_ = false;  // off while the emulation itself works on a lane's stack
-  Region recent_[8];       // where accesses went lately, all of it allowed
+  bool checking_ = false;          // off while the emulation itself works on a lane's stack
+  const void* unknown_ = nullptr;  // the last address that was seen to be in none of the known places
+  Region recent_[8];               // where accesses went lately, all of it allowed
   unsigned next_recent_ = 0;
 };
 
