@@ -93,7 +93,7 @@ KeyFilter google_filter(const Options& options) {
 
 Outcome run_google(const Options& options, const char* program, Session& session, const Json& environment) {
   // One iteration is all that it takes to pass a minimum time of next to nothing, and a name then holds no count.
-  std::vector<std::string> arguments = {program, "--benchmark_min_time=1e-9"};
+  std::vector<std::string> arguments = {program, "--benchmark_min_time=" SSIM_LEAST_TIME};
   for (const std::string& flag : options.google) {
     // The filter chose what is registered; a minimum time would only read the same median again.
     if (flag.rfind("--benchmark_filter", 0) == 0 || flag.rfind("--benchmark_min_time", 0) == 0) continue;

@@ -168,7 +168,14 @@ class GraphSampler final : public GpuSampler {
   }
 
  private:
-  void run() override { check(cudaGraphLaunch(executable_, gpu_.cuda_stream()), "cudaGraphLaunch"); }
+  // Until there is a graph, warming up is done with plain calls.
+  void run() override {
+    if (executable_) {
+      check(cudaGraphLaunch(executable_, gpu_.cuda_stream()), "cudaGraphLaunch");
+    } else {
+      call_();
+    }
+  }
   double seconds() override {
     gpu_.enqueue_delay(kLeastDelay * 2, 0);
     begin_.record(gpu_.cuda_stream());

@@ -46,7 +46,10 @@ __global__ void __launch_bounds__(kThreads)
     Classic<float> at{1, 0, 0, 0};
     if (counts(shape, row, column)) {
       float m1 = 0, m2 = 0, e11 = 0, e22 = 0, e12 = 0;
+      // Unrolled, so that the taps are immediates: an array indexed at run time would live in local memory.
+#pragma unroll
       for (int dy = -kHalo; dy <= kHalo; ++dy) {
+#pragma unroll
         for (int dx = -kHalo; dx <= kHalo; ++dx) {
           const int r = row + dy, c = column + dx;
           if (r < 0 || r >= shape.height || c < 0 || c >= shape.width) continue;
@@ -83,7 +86,9 @@ __global__ void __launch_bounds__(kThreads)
     const int row = static_cast<int>((i - plane * plane_size) / shape.width);
     const int column = static_cast<int>((i - plane * plane_size) % shape.width);
     float p = 0, q = 0, r = 0;
+#pragma unroll
     for (int dy = -kHalo; dy <= kHalo; ++dy) {
+#pragma unroll
       for (int dx = -kHalo; dx <= kHalo; ++dx) {
         const int from_row = row + dy, from_column = column + dx;
         if (from_row < 0 || from_row >= shape.height || from_column < 0 || from_column >= shape.width) continue;
