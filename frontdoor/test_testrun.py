@@ -102,6 +102,8 @@ def test_skip(n): pytest.skip("not today")
     outcome = run(tmp_path, test)
     assert (outcome.passed, outcome.failed, outcome.skipped) == (1, 1, 2)
     assert outcome.skips == {"not today": 2}
+    assert outcome.failures[0].repeat.startswith("./suite python -m pytest ")
+    assert outcome.failures[0].repeat.endswith("test_inner.py::test_bad")
     matched = run(tmp_path, test, match="test_good")
     assert (matched.passed, matched.failed, matched.skipped) == (1, 0, 0)
     assert run(tmp_path, test, match="nosuch").cases == 0

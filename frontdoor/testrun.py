@@ -90,22 +90,22 @@ def reason_of(text: str | None) -> str:
 
 
 def read_xml(path: Path) -> Iterator[tuple[str, str, str, str]]:
-    """(case, file, "passed" | "failed" | "skipped" | "missing", message) of a GoogleTest or pytest result file."""
+    """(class, case, "passed" | "failed" | "skipped" | "missing", message) of a GoogleTest or pytest result file."""
     for element in xml.etree.ElementTree.parse(path).getroot().iter("testcase"):
-        case = f"{element.get('classname', '')}.{element.get('name', '')}"
+        group, case = element.get("classname", ""), element.get("name", "")
         bad = [child for child in element if child.tag in ("failure", "error")]
         skipped = element.find("skipped")
         if element.get("status") == "notrun":
-            yield case, "", "missing", ""
+            yield group, case, "missing", ""
         elif bad:
             text = "\n".join((child.text or child.get("message") or "").strip() for child in bad)
-            yield case, element.get("file", ""), "failed", text
+            yield group, case, "failed", text
         elif skipped is not None or element.get("result") == "skipped":
-            yield case, "", "skipped", reason_of(
+            yield group, case, "skipped", reason_of(
                 (skipped.get("message") or skipped.text) if skipped is not None else ""
             )
         else:
-            yield case, "", "passed", ""
+            yield group, case, "passed", ""
 
 
 def _command(test: Test, results: Path, match: str | None) -> list[str]:
@@ -121,7 +121,7 @@ def _command(test: Test, results: Path, match: str | None) -> list[str]:
     return test.command
 
 
-def _repeat(test: Test, case: str, root: Path) -> str:
+def _repeat(test: Test, case: str, root: Path, name: str = "") -> str:
     def short(path: str) -> str:
         return os.path.relpath(path, root) if os.path.isabs(path) and path.startswith(str(root) + os.sep) else path
 
@@ -130,7 +130,8 @@ def _repeat(test: Test, case: str, root: Path) -> str:
         return f"{command} --gtest_filter={shlex.quote(case)}"
     if test.kind == "pytest":
         files = [short(part) for part in test.command if part.endswith(".py")]
-        return f"./suite python -m pytest {' '.join(files)} -k {shlex.quote(case.rsplit('.', 1)[-1])}"
+        one = f"{files[0]}::{name}" if len(files) == 1 and name else " ".join(files)
+        return f"./suite python -m pytest {shlex.quote(one)}"
     return f"./suite test --filter {shlex.quote('^' + test.name + '$')}"
 
 
@@ -148,13 +149,14 @@ def _settle(
             outcome.fail(test.name, f"exit status {status}\n{tail}", _repeat(test, test.name, root))
         return
     try:
-        for case, _, verdict, message in read_xml(results):
+        for group, name, verdict, message in read_xml(results):
+            case = f"{group}.{name}"
             if verdict == "passed":
                 outcome.passed += 1
             elif verdict == "skipped":
                 outcome.skip(message)
             elif verdict == "failed":
-                outcome.fail(f"{test.name}: {case}", message, _repeat(test, case, root))
+                outcome.fail(f"{test.name}: {case}", message, _repeat(test, case, root, name))
         readable = True
     except (OSError, xml.etree.ElementTree.ParseError):
         readable = False
