@@ -58,13 +58,15 @@ struct SumDifference {
   Real loss, p, q, r;
 };
 
+/// Variances do not change when a constant is taken from s, but lose fewer digits when it is near the mean: ms and ess
+/// are those of s - pivot, and so must be the s that r is multiplied with.
 template <typename Real, typename Inverse = Reciprocal>
 SSIM_HOST_DEVICE SumDifference<Real> sum_difference(Real ms, Real md, Real ess, Real edd, Real c1, Real c2,
-                                                    Inverse inverse = {}) {
+                                                    Inverse inverse = {}, Real pivot = 0) {
   const Real half = Real(0.5);
-  const Real mss = ms * ms, mdd = md * md;
-  const Real vs = ess - mss, vd = edd - mdd;
-  const Real a = half * (mss + mdd) + c1;
+  const Real level = ms + pivot, mdd = md * md;
+  const Real vs = ess - ms * ms, vd = edd - mdd;
+  const Real a = half * (level * level + mdd) + c1;
   const Real b = half * (vs + vd) + c2;
   const Real inverse_a = inverse(a), inverse_b = inverse(b);
   const Real u = mdd * inverse_a, v = vd * inverse_b;
@@ -73,7 +75,7 @@ SSIM_HOST_DEVICE SumDifference<Real> sum_difference(Real ms, Real md, Real ess, 
   const Real q = l * (half_v_over_b - inverse_b);
   const Real r = l * half_v_over_b;
   const Real gd = s * inverse_a * md * (u - Real(2)) - Real(2) * md * q;
-  const Real gs = s * inverse_a * u * ms - Real(2) * ms * r;
+  const Real gs = s * inverse_a * u * level - Real(2) * ms * r;
   return {u + v - u * v, gd + gs, q, r};
 }
 
