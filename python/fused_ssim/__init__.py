@@ -45,13 +45,12 @@ _load()
 _fused_ssim = torch.ops.ssim.fused_ssim.default
 
 
-def fused_ssim(
-    img1: torch.Tensor, img2: torch.Tensor, padding: str = "same", train: bool = True
-) -> torch.Tensor:
+def fused_ssim(img1: torch.Tensor, img2: torch.Tensor, padding: str = "same", train: bool = True) -> torch.Tensor:
     """Mean SSIM of two image batches (11x11 Gaussian window, sigma 1.5, data range 1).
 
     Args:
-        img1: float32, [batch, channels, height, width], on the CPU or a CUDA device, values in [0, 1]. Gets the gradient.
+        img1: float32, [batch, channels, height, width], on the CPU or a CUDA device, values in [0, 1]. It gets the
+            gradient.
         img2: the same shape, dtype and device. Must not require a gradient while grad mode is on.
         padding: "same": images are zero outside, every position counts. "valid": only positions whose window lies
             inside count; height and width must be at least 11.
@@ -64,7 +63,7 @@ def fused_ssim(
 
     Raises:
         ValueError: shape, device or padding; TypeError: dtype; RuntimeError: img2 requires a gradient;
-        NotImplementedError: a second derivative, a forward-mode derivative, or a device that this build has no code for.
-            Each names the argument, what it is, and what is allowed.
+        NotImplementedError: a second derivative, a forward-mode derivative, or a device that this build has no code
+            for. Each names the argument, what it is, and what is allowed.
     """
     return _fused_ssim(img1, img2, padding, train)

@@ -17,7 +17,8 @@ def test_opcheck(arguments, requires_grad):
 
 
 def test_opcheck_with_grad():
-    torch.library.opcheck(torch.ops.ssim.fused_ssim_with_grad.default, (torch.rand(1, 2, 16, 18), torch.rand(1, 2, 16, 18)))
+    images = torch.rand(1, 2, 16, 18), torch.rand(1, 2, 16, 18)
+    torch.library.opcheck(torch.ops.ssim.fused_ssim_with_grad.default, images)
 
 
 @pytest.mark.parametrize("dynamic", [False, True])
