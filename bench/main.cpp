@@ -46,18 +46,16 @@ void stop_on_signals() {
 // OpenMP runtimes (there may be two: ours and LibTorch's own) and CUDA read their environment when they are loaded, so
 // this must be right before the process starts: start again with it.
 void fix_environment(char** argv, int threads) {
-  const std::pair<const char*, std::string> wanted[] = {
-      {"OMP_NUM_THREADS", std::to_string(threads)},
-      {"OMP_DYNAMIC", "false"},
-      {"CUDA_MODULE_LOADING", "EAGER"},  // a kernel's first launch must not load it behind a delay kernel
-  };
   bool right = true;
-  for (const auto& [name, value] : wanted) {
+  const auto want = [&](const char* name, const std::string& value, bool even_if_set) {
     const char* const is = std::getenv(name);
-    if (is && value == is) continue;
+    if (is && (!even_if_set || value == is)) return;
     setenv(name, value.c_str(), 1);
     right = false;
-  }
+  };
+  want("OMP_NUM_THREADS", std::to_string(threads), true);
+  want("OMP_DYNAMIC", "false", true);
+  want("CUDA_MODULE_LOADING", "EAGER", false);  // a kernel's first launch must not load it behind a delay kernel
   if (right || std::getenv("SSIM_BENCH_STARTED")) return;
   setenv("SSIM_BENCH_STARTED", "1", 1);
   execv("/proc/self/exe", argv);  // should it fail, omp_set_num_threads below still holds for our own rows

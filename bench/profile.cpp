@@ -51,6 +51,7 @@ int run_profile(const Options& options, Device device, int threads, Gpu* gpu) {
     verify::Memory workspace;
     if (bytes > 0) {
       workspace = verify::Memory(device, bytes);
+      verify::synchronize(device);  // the memory's own fill may be on another stream
       if (const Status status = init_workspace(device, workspace.data(), bytes, stream); !status) {
         throw std::runtime_error(status.message);
       }

@@ -261,6 +261,7 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
       candidate->mean = verify::Memory(device, sizeof(double));
       if (bytes > 0) {
         candidate->workspace = verify::Memory(device, bytes);
+        verify::synchronize(device);  // the memory's own fill may be on another stream
         const Status status = init_workspace(device, candidate->workspace.data(), bytes, stream);
         if (!status) throw std::runtime_error(status.message);
       }
@@ -334,8 +335,6 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
   };
   std::vector<Timed> timed;
   std::vector<Entry> entries;
-  StoppingRule rule = setup_.set.rule;
-  rule.cap_seconds = budget_.cap(index, elapsed(), rate(), true);
   for (const auto& candidate : candidates) {
     Candidate* const c = candidate.get();
     for (const Clock clock : c->item->clocks) {
@@ -360,7 +359,6 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
         continue;
       }
       Entry state;
-      state.rule = rule;
       if (const auto found = earlier_.find(key.text()); found != earlier_.end()) {
         state.samples = found->second.samples;
         state.rounds = found->second.rounds;
@@ -372,7 +370,10 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
       entries.push_back(std::move(state));
     }
   }
+  StoppingRule rule = setup_.set.rule;
+  rule.cap_seconds = budget_.cap(index, elapsed(), rate(), true);
   for (std::size_t i = 0; i < entries.size(); ++i) {
+    entries[i].rule = rule;
     if (rule.cap_seconds > 0 || !entries[i].samples.empty()) continue;
     entries[i].error = "skip";
     write_skipped(timed[i].key, "the set's " + seconds_text(setup_.seconds) + " were used up before it", results);
