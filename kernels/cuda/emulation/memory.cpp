@@ -119,11 +119,17 @@ Region find_region(const Regions& table, std::uintptr_t address, std::size_t byt
   if (const Region* region = at_or_before(table.registered, address); region && address + bytes <= region->end) {
     return *region;
   }
-  const std::uintptr_t page = address / page_size() * page_size();
   const Region* allocation = at_or_before(table.allocated, address);
   *forbidden = (allocation && address < allocation->end) || near(table, address) || near(table, address + bytes - 1);
-  if (*forbidden || near(table, page) || near(table, page + page_size() - 1)) return {};
-  return {page, page + page_size()};
+  if (*forbidden) return {};
+  Region gap{0, ~std::uintptr_t{0}};
+  for (const auto* list : {&table.registered, &table.allocated}) {
+    const Region* before = at_or_before(*list, address);
+    const Region* after = before ? before + 1 : list->data();
+    if (before) gap.begin = std::max(gap.begin, before->end + kVicinity);
+    if (after != list->data() + list->size()) gap.end = std::min(gap.end, after->begin - kVicinity);
+  }
+  return gap;
 }
 
 std::string describe(const Regions& table, std::uintptr_t address) {

@@ -21,8 +21,8 @@ struct Regions {
 /// The table as it is now; it stays valid and unchanged while it is held.
 std::shared_ptr<const Regions> regions();
 
-/// The registered region that holds the access, or, of memory that nobody registered, the part of a page around it
-/// that may be touched. {} if there is neither. forbidden: the access must not happen.
+/// The registered region that holds the access, or, of memory that nobody registered, all around it up
+/// to what is known. {} if there is neither. forbidden: the access must not happen.
 Region find_region(const Regions& table, std::uintptr_t address, std::size_t bytes, bool* forbidden);
 
 /// "4 bytes past the end of 1024 bytes at 0x...", of the nearest registered region; "" if none is near.

@@ -3,7 +3,6 @@
 #include "worker.hpp"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <bit>
@@ -22,12 +21,8 @@ thread_local constinit dim3 gridDim;
 namespace emulation {
 namespace {
 
-thread_local constinit SSIM_EMULATION_TLS Worker* this_worker = nullptr;
-
-std::size_t page_size() {
-  static const std::size_t size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  return size;
-}
+constexpr std::size_t kSharedSpace = 256 * 1024;
+static_assert(kSharedSpace >= kMaxSharedBytes);
 
 [[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...) {
   char buffer[240];
@@ -42,42 +37,34 @@ std::string text(const uint3& at) { return format("(%u, %u, %u)", at.x, at.y, at
 
 }  // namespace
 
-GuardedPages::GuardedPages(std::size_t bytes, std::size_t alignment) : guard_(page_size()) {
-  bytes_ = (bytes + guard_ - 1) / guard_ * guard_;
-  mapped_ = bytes_ + 2 * guard_ + alignment;
-  void* mapping = mmap(nullptr, mapped_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (mapping == MAP_FAILED) throw std::bad_alloc();
-  mapping_ = static_cast<char*>(mapping);
-  const auto first = reinterpret_cast<std::uintptr_t>(mapping_) + guard_;
-  data_ = mapping_ + guard_ + ((first + alignment - 1) / alignment * alignment - first);
-  if (mprotect(data_, bytes_, PROT_READ | PROT_WRITE) != 0) {
-    munmap(mapping_, mapped_);
-    throw std::bad_alloc();
-  }
+Reservation::Reservation(std::size_t bytes) : bytes_(bytes) {
+  constexpr std::size_t kAlignment = 2 * kStackBytes;
+  mapping_ = mmap(nullptr, bytes_ + kAlignment, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (mapping_ == MAP_FAILED) throw std::bad_alloc();
+  const auto start = reinterpret_cast<std::uintptr_t>(mapping_);
+  data_ = reinterpret_cast<char*>((start + kAlignment - 1) / kAlignment * kAlignment);
 }
 
-GuardedPages::~GuardedPages() { munmap(mapping_, mapped_); }
+Reservation::~Reservation() { munmap(mapping_, bytes_ + 2 * kStackBytes); }
 
-bool GuardedPages::contains(const void* address) const {
-  const char* a = static_cast<const char*>(address);
-  return a >= data_ && a < data_ + bytes_;
+void Reservation::open(std::size_t offset, std::size_t bytes) {
+  if (mprotect(data_ + offset, bytes, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
 }
 
-bool GuardedPages::guard_contains(const void* address) const {
-  const char* a = static_cast<const char*>(address);
-  return a >= data_ - guard_ && a < data_ + bytes_ + guard_ && !contains(address);
+thread_local constinit SSIM_EMULATION_TLS Worker* running_worker = nullptr;
+
+// Shared memory lies in the middle of a reservation as large on each side.
+Worker::Worker() : stacks_(kMaxThreads * 2 * kStackBytes), shared_(3 * kSharedSpace) {
+  shared_.open(kSharedSpace, kSharedSpace);
 }
 
-Worker* Worker::running() { return this_worker; }
-
-Worker::Worker() : shared_(kMaxSharedBytes + 4096) {}
-
-GuardedPages* Worker::take_stack() {
+char* Worker::take_stack() {
   if (free_stacks_.empty()) {
-    stacks_.push_back(new GuardedPages(kStackBytes, kStackBytes));
-    return stacks_.back();
+    const std::size_t offset = (2 * static_cast<std::size_t>(opened_stacks_++) + 1) * kStackBytes;
+    stacks_.open(offset, kStackBytes);
+    return stacks_.data() + offset;
   }
-  GuardedPages* stack = free_stacks_.back();
+  char* stack = free_stacks_.back();
   free_stacks_.pop_back();
   return stack;
 }
@@ -109,14 +96,14 @@ void Worker::resume(Lane& next) {
   if (next.state == State::unstarted) {
     next.stack = take_stack();
     next.state = State::ready;
-    make_context(next.context, next.stack->data(), next.stack->bytes(), fiber);
+    make_context(next.context, next.stack, kStackBytes, fiber);
   }
   switch_context(previous.context, next.context);
 }
 
 // Runs lanes on one stack for as long as each returns without having waited.
 void Worker::fiber() {
-  Worker& worker = *this_worker;
+  Worker& worker = *running_worker;
   for (;;) {
     const Grid& grid = worker.launch_->grid;
     grid.body(grid.arguments);
@@ -132,7 +119,7 @@ void Worker::fiber() {
     warp.ready &= ~(1u << lane.lane);
     if (warp.ready == 0) worker.ready_warps_ &= ~(1u << lane.warp);
     Lane* next = worker.pick();
-    GuardedPages* stack = lane.stack;
+    char* stack = lane.stack;
     lane.stack = nullptr;
     if (next && next->state == State::unstarted) {
       next->stack = stack;
@@ -328,18 +315,21 @@ void Worker::access_shared(const void* address, std::size_t bytes, bool write) {
 void Worker::access_elsewhere(const void* address, std::size_t bytes, bool write) {
   bool forbidden = false;
   const auto a = reinterpret_cast<std::uintptr_t>(address);
-  const Region allowed = find_region(*launch_->regions, a, bytes, &forbidden);
+  Region allowed = find_region(*launch_->regions, a, bytes, &forbidden);
   const char* verb = write ? "write" : "read";
-  if (forbidden || shared_.contains(address) || shared_.guard_contains(address)) {
+  if (forbidden || shared_.contains(address)) {
     fail(format("%s of %zu bytes at %s", verb, bytes, describe(address).c_str()).c_str());
   }
-  for (const GuardedPages* stack : stacks_) {
-    if (stack->contains(address)) {
-      fail(format("%s of %zu bytes of another thread's local memory, address %p", verb, bytes, address).c_str());
-    }
+  if (stacks_.contains(address)) {
+    fail(format("%s of %zu bytes of another thread's local memory, address %p", verb, bytes, address).c_str());
   }
   unknown_ = address;
-  if (allowed.end > allowed.begin) recent_[next_recent_++ % std::size(recent_)] = allowed;
+  if (allowed.end <= allowed.begin) return;
+  for (const Region& own : {stacks_.region(), shared_.region()}) {
+    if (own.end <= a) allowed.begin = std::max(allowed.begin, own.end);
+    if (own.begin > a) allowed.end = std::min(allowed.end, own.begin);
+  }
+  recent_[next_recent_++ % std::size(recent_)] = allowed;
 }
 
 void* Worker::shared_memory(std::size_t bytes) {
@@ -352,12 +342,14 @@ void* Worker::shared_memory(std::size_t bytes) {
 }
 
 std::string Worker::describe(const void* address) const {
-  if (shared_.contains(address) || shared_.guard_contains(address)) {
+  if (shared_.contains(address)) {
     return format("byte %td of the block's %zu bytes of shared memory",
                   static_cast<const char*>(address) - shared_base_, launch_->grid.shared_bytes);
   }
-  for (const GuardedPages* stack : stacks_) {
-    if (stack->guard_contains(address)) return "the end of a thread's stack: local arrays are too large";
+  if (stacks_.contains(address)) {
+    const auto offset = static_cast<std::size_t>(static_cast<const char*>(address) - stacks_.data());
+    if (offset / kStackBytes % 2 == 0) return "the end of a thread's stack: local arrays are too large";
+    return format("address %p, a thread's local memory", address);
   }
   const std::string region = emulation::describe(*launch_->regions, reinterpret_cast<std::uintptr_t>(address));
   return format("address %p", address) + (region.empty() ? "" : ", " + region);
@@ -398,14 +390,17 @@ void Worker::run_block(std::uint64_t block) {
   set_current(first);
   first.stack = take_stack();
   first.state = State::ready;
-  make_context(first.context, first.stack->data(), first.stack->bytes(), fiber);
-  this_worker = this;
+  make_context(first.context, first.stack, kStackBytes, fiber);
+  running_worker = this;
   checking_ = true;
   switch_context(main_, first.context);
   checking_ = false;
-  this_worker = nullptr;
+  running_worker = nullptr;
   current_ = nullptr;
-  if (free_stacks_.size() != stacks_.size()) free_stacks_ = stacks_;  // after a failure
+  if (static_cast<int>(free_stacks_.size()) != opened_stacks_) {  // after a failure
+    free_stacks_.clear();
+    for (int i = 0; i < opened_stacks_; ++i) free_stacks_.push_back(stacks_.data() + (2 * i + 1) * kStackBytes);
+  }
 }
 
 void Worker::run(Launch& launch) {
@@ -413,7 +408,7 @@ void Worker::run(Launch& launch) {
   const Grid& grid = launch.grid;
   threads_ = static_cast<int>(grid.block.x * grid.block.y * grid.block.z);
   // Its end lies at the guard page, as near as the alignment of 128 bytes allows.
-  shared_base_ = shared_.data() + shared_.bytes() - (grid.shared_bytes + 127) / 128 * 128;
+  shared_base_ = shared_.data() + 2 * kSharedSpace - (grid.shared_bytes + 127) / 128 * 128;
   std::fill(std::begin(recent_), std::end(recent_), Region{});
   while (!launch.failed.load(std::memory_order_relaxed)) {
     const std::uint64_t i = launch.next.fetch_add(1);

@@ -40,23 +40,31 @@ struct Launch {
   std::string message;  // of the first failure; guarded by mutex
 };
 
-/// Memory with pages before and after it that must not be touched.
-class GuardedPages {
+/// Stacks have this size and alignment, so that an address on the running stack is known by its upper bits.
+inline constexpr std::size_t kStackBytes = 128 * 1024;
+inline constexpr int kMaxThreads = 1024;
+
+/// Address space that faults except where it was opened, all of it freed at the end.
+class Reservation {
  public:
-  /// The data lies at a multiple of `alignment`, a power of two.
-  explicit GuardedPages(std::size_t bytes, std::size_t alignment = 1);
-  ~GuardedPages();
-  GuardedPages(const GuardedPages&) = delete;
-  GuardedPages& operator=(const GuardedPages&) = delete;
-  char* data() const { return data_; }
-  std::size_t bytes() const { return bytes_; }
-  bool contains(const void* address) const;        // guard pages not included
-  bool guard_contains(const void* address) const;  // guard pages alone
+  explicit Reservation(std::size_t bytes);
+  ~Reservation();
+  Reservation(const Reservation&) = delete;
+  Reservation& operator=(const Reservation&) = delete;
+  /// Makes these bytes readable and writable; both numbers are multiples of the page size.
+  void open(std::size_t offset, std::size_t bytes);
+  char* data() const { return data_; }  // a multiple of 2 * kStackBytes
+  Region region() const {
+    return {reinterpret_cast<std::uintptr_t>(data_), reinterpret_cast<std::uintptr_t>(data_) + bytes_};
+  }
+  bool contains(const void* address) const {
+    return reinterpret_cast<std::uintptr_t>(address) - reinterpret_cast<std::uintptr_t>(data_) < bytes_;
+  }
 
  private:
-  char* mapping_ = nullptr;
+  void* mapping_ = nullptr;
   char* data_ = nullptr;
-  std::size_t bytes_ = 0, guard_ = 0, mapped_ = 0;
+  std::size_t bytes_ = 0;
 };
 
 struct Copy {
@@ -71,7 +79,7 @@ enum class State : std::uint8_t { unstarted, ready, at_barrier, at_collective, r
 /// One CUDA thread.
 struct Lane {
   Context context;
-  GuardedPages* stack = nullptr;  // while started and not returned
+  char* stack = nullptr;  // while started and not returned
   uint3 index;
   int warp = 0, lane = 0;
   State state = State::unstarted;
@@ -128,7 +136,7 @@ class Worker {
   void set_current(Lane& lane);
   std::string stuck() const;
   void record(const std::string& text);
-  GuardedPages* take_stack();
+  char* take_stack();
   void access_elsewhere(const void* address, std::size_t bytes, bool write);
   [[noreturn]] void fail_race(const SharedShadow::Race& race, bool write);
 
@@ -141,8 +149,10 @@ class Worker {
   int warp_ = -1;  // that runs now
   Lane* current_ = nullptr;
   Context main_;
-  std::vector<GuardedPages*> stacks_, free_stacks_;
-  GuardedPages shared_;
+  Reservation stacks_;  // one every 2 * kStackBytes, the lower half of each faults
+  int opened_stacks_ = 0;
+  std::vector<char*> free_stacks_;
+  Reservation shared_;
   char* shared_base_ = nullptr;
   SharedShadow shadow_;
   bool checking_ = false;          // off while the emulation itself works on a lane's stack
@@ -151,8 +161,9 @@ class Worker {
   unsigned next_recent_ = 0;
 };
 
-/// Stacks have this size and alignment, so that an address on the running stack is known by its upper bits.
-inline constexpr std::size_t kStackBytes = 128 * 1024;
+/// See Worker::running(). A plain variable, because it is read at every load and store of a kernel.
+extern thread_local constinit SSIM_EMULATION_TLS Worker* running_worker;
+inline Worker* Worker::running() { return running_worker; }
 
 inline void Worker::access(const void* address, std::size_t bytes, bool write) {
   if (!checking_) return;
