@@ -44,7 +44,7 @@ def test_counts_cases(tmp_path):
     assert (outcome.passed, outcome.failed, outcome.skipped) == (1, 1, 1)
     assert outcome.skips == {"no CUDA device": 1}
     assert "expected 1" in outcome.failures[0].message
-    assert outcome.failures[0].repeat.endswith("--gtest_filter=S.bad")
+    assert outcome.failures[0].repeat.endswith("--match '^S.bad$'")
 
 
 def test_crash_fails(tmp_path):

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+"""Nsight Compute's CSV is read with its units, and what it lacks is said."""
+
+from frontdoor.ncu import read_csv, table
+
+PAGE = """==PROF== Connected to process 1
+"ID","Kernel Name","dram__bytes_read.sum","dram__bytes_write.sum","launch__registers_per_thread"
+"","","Mbyte","Kbyte","register/thread"
+"0","forward(float)","1.5","500","64"
+"1","backward(float)","2,000","1,000","96"
+"""
+
+
+def test_units_and_thousands():
+    kernels = read_csv(PAGE)
+    assert [k["name"] for k in kernels] == ["forward(float)", "backward(float)"]
+    assert kernels[0]["dram__bytes_read.sum"] == 1.5e6 and kernels[0]["dram__bytes_write.sum"] == 5e5
+    assert kernels[1]["dram__bytes_read.sum"] == 2e9 and kernels[1]["launch__registers_per_thread"] == 96
+
+
+def test_table():
+    text = table(read_csv(PAGE), 1_000_000)
+    assert "DRAM read                         1.5 B/element" in text
+    assert "not reported" in text
+    assert "all 2 launches: 2e+03" in text
+
+
+def test_nothing_in_it():
+    assert read_csv("==ERROR== no kernels were profiled\n") == []
