@@ -65,7 +65,8 @@ def prepare(needs: str) -> Context:
         _packages()
     if chosen is None:
         for python, missing in lacking.items():
-            say(f"{python} lacks {', '.join(missing)}")
+            names = [entry.split(" (")[0] for entry in missing]
+            say(f"{python} lacks {', '.join(names)}")
         chosen = interpreter.make_venv()
     # A name can lead to another one (a version manager's shim): having come here by that name is enough.
     if os.environ.pop("SUITE_INTERPRETER", None) != chosen.path and not _same(sys.executable, chosen.path):
