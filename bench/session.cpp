@@ -23,6 +23,9 @@ namespace {
 constexpr const char* kImageClass = "uniform";
 // Fewer calls than this in a row's time tell nothing: the row is skipped as too slow.
 constexpr double kFewestCalls = 3;
+// A slow row gets up to this many calls beyond its cap, out of what quick rows leave, but at most so many caps. The
+// slow ones are the baselines, and without them there is no ratio.
+constexpr double kSlowCalls = 6.5, kMostCaps = 4;
 // A repeated call must give the mean that was verified; rows need not be bitwise equal across calls of a baseline.
 constexpr double kSameMean = 1e-6;
 
@@ -32,6 +35,16 @@ std::vector<Budget::Part> parts(const std::vector<Group>& groups, int repetition
     result.push_back({repetitions * group.keys(), static_cast<double>(group.shape.elements())});
   }
   return result;
+}
+
+// What a row may take: its cap, or if it is slow up to kMostCaps of it, while that is not over half of what is left.
+double allowance(double cap, double left) { return std::max(cap, std::min(kMostCaps * cap, 0.5 * left)); }
+
+bool out_of_memory(const std::string& text) {
+  for (const char* phrase : {"out of memory", "not enough memory", "can't allocate memory"}) {
+    if (text.find(phrase) != std::string::npos) return true;
+  }
+  return false;
 }
 
 Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
@@ -226,7 +239,8 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
     progress_.show(done_, total_, key.text(), budget_.remaining(index, elapsed()));
   };
   const double checks_begin = steady_seconds();
-  const double first_cap = budget_.cap(index, elapsed(), rate(), false);
+  const double first_cap =
+      allowance(budget_.cap(index, elapsed(), rate(), false), std::max(0.0, setup_.seconds - elapsed()));
 
   // Images, one output for all rows, and each row's workspace.
   verify::Memory grad;
@@ -318,6 +332,10 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
     } catch (const std::exception& error) {
       c->error = error.what();
     }
+    if (out_of_memory(c->error)) {
+      skip_item(item, "too large: " + c->error.substr(0, c->error.find('\n')));
+      continue;
+    }
     if (!c->error.empty()) {
       for (const Clock clock : item.clocks) write_wrong(group.key(item, clock), *c, c->error, results);
       continue;
@@ -374,6 +392,9 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
   rule.cap_seconds = budget_.cap(index, elapsed(), rate(), true);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     entries[i].rule = rule;
+    entries[i].rule.cap_seconds =
+        std::max(rule.cap_seconds, std::min(allowance(rule.cap_seconds, setup_.seconds - elapsed()),
+                                            kSlowCalls * timed[i].candidate->call_seconds));
     if (rule.cap_seconds > 0 || !entries[i].samples.empty()) continue;
     entries[i].error = "skip";
     write_skipped(timed[i].key, "the set's " + seconds_text(setup_.seconds) + " were used up before it", results);
