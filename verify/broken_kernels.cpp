@@ -88,8 +88,8 @@ struct alignas(16) Four {
   float v[4];
 };
 __global__ void misaligned_vector(const float* in, float* out) {
-  const Four four = *reinterpret_cast<const Four*>(in + 1 + 4 * threadIdx.x);
-  out[threadIdx.x] = four.v[0] + four.v[3];
+  const auto* four = reinterpret_cast<const Four*>(in + 1 + 4 * threadIdx.x);
+  out[threadIdx.x] = four->v[0] + four->v[3];
 }
 
 // ---- barriers and collectives ---------------------------------------------------------------------------------------

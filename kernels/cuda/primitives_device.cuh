@@ -85,6 +85,22 @@ __device__ __forceinline__ T shuffle(T value, int lane) {
   return __shfl_sync(0xffffffffu, value, lane);
 }
 
+/// Value of the lane `delta` below; own value below the first lane.
+template <typename T>
+__device__ __forceinline__ T shuffle_up(T value, unsigned delta) {
+  return __shfl_up_sync(0xffffffffu, value, delta);
+}
+template <typename T>
+__device__ __forceinline__ T shuffle_xor(T value, int mask) {
+  return __shfl_xor_sync(0xffffffffu, value, mask);
+}
+/// Bit i is lane i's predicate.
+__device__ __forceinline__ unsigned ballot(bool predicate) { return __ballot_sync(0xffffffffu, predicate); }
+
+/// a * b + c with one rounding, whatever the compiler's flags.
+__device__ __forceinline__ float fma(float a, float b, float c) { return __fmaf_rn(a, b, c); }
+__device__ __forceinline__ double fma(double a, double b, double c) { return __fma_rn(a, b, c); }
+
 /// 1 / v to within 1 ulp for normal v, in one instruction; 0 for infinite and NaN for NaN v.
 __device__ __forceinline__ float reciprocal_fast(float v) {
   float result;

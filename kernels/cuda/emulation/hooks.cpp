@@ -26,6 +26,16 @@ inline void check(const void* address, std::size_t bytes, bool write) {
   if (Worker* worker = Worker::running()) worker->access(address, bytes, write);
 }
 
+// For accesses that the compiler believes to be aligned, to 8 bytes at least if they are larger.
+template <std::size_t kBytes>
+inline void check_aligned(const void* address, bool write) {
+  constexpr std::uintptr_t kAlignment = kBytes < 8 ? kBytes : 8;
+  if (reinterpret_cast<std::uintptr_t>(address) % kAlignment != 0) {
+    if (Worker* worker = Worker::running()) worker->fail_alignment(address, kBytes, write);
+  }
+  check(address, kBytes, write);
+}
+
 // Within a kernel the launch fails; elsewhere (host code of a row) there is nobody to tell but the terminal.
 [[noreturn]] void report(const SourceLocation& at, const char* text) {
   char message[220];
@@ -48,16 +58,16 @@ void __tsan_vptr_update(void**, void*) {}
 void __tsan_vptr_read(void**) {}
 
 #define SSIM_ACCESS(bytes)                                                                    \
-  void __tsan_read##bytes(void* address) { check(address, bytes, false); }                    \
-  void __tsan_write##bytes(void* address) { check(address, bytes, true); }                    \
+  void __tsan_read##bytes(void* address) { check_aligned<bytes>(address, false); }            \
+  void __tsan_write##bytes(void* address) { check_aligned<bytes>(address, true); }            \
+  void __tsan_read_write##bytes(void* address) { check_aligned<bytes>(address, true); }       \
+  void __tsan_volatile_read##bytes(void* address) { check_aligned<bytes>(address, false); }   \
+  void __tsan_volatile_write##bytes(void* address) { check_aligned<bytes>(address, true); }   \
   void __tsan_unaligned_read##bytes(void* address) { check(address, bytes, false); }          \
   void __tsan_unaligned_write##bytes(void* address) { check(address, bytes, true); }          \
-  void __tsan_volatile_read##bytes(void* address) { check(address, bytes, false); }           \
-  void __tsan_volatile_write##bytes(void* address) { check(address, bytes, true); }           \
+  void __tsan_unaligned_read_write##bytes(void* address) { check(address, bytes, true); }     \
   void __tsan_unaligned_volatile_read##bytes(void* address) { check(address, bytes, false); } \
-  void __tsan_unaligned_volatile_write##bytes(void* address) { check(address, bytes, true); } \
-  void __tsan_read_write##bytes(void* address) { check(address, bytes, true); }               \
-  void __tsan_unaligned_read_write##bytes(void* address) { check(address, bytes, true); }
+  void __tsan_unaligned_volatile_write##bytes(void* address) { check(address, bytes, true); }
 
 SSIM_ACCESS(1)
 SSIM_ACCESS(2)

@@ -303,6 +303,10 @@ void Worker::fail_race(const SharedShadow::Race& race, bool write) {
            .c_str());
 }
 
+void Worker::fail_alignment(const void* address, std::size_t bytes, bool write) {
+  fail(format("misaligned %s of %zu bytes at %s", write ? "write" : "read", bytes, describe(address).c_str()).c_str());
+}
+
 void Worker::access_shared(const void* address, std::size_t bytes, bool write) {
   const auto offset = static_cast<std::size_t>(static_cast<const char*>(address) - shared_base_);
   if (offset >= launch_->grid.shared_bytes || bytes > launch_->grid.shared_bytes - offset) {

@@ -112,6 +112,7 @@ class Worker {
   /// and again lets others run, and in the end is an error.
   void watch(const void* address, std::uint64_t value);
   [[noreturn]] void fail(const char* text);
+  [[noreturn]] void fail_alignment(const void* address, std::size_t bytes, bool write);
   void* shared_memory(std::size_t bytes);
   Lane& lane() { return *current_; }
   /// Checks an access that the lane is about to make; defined below because it is called for every load and store.
