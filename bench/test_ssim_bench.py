@@ -107,8 +107,8 @@ def test_help_and_list(sets):
 
 
 def test_cuda_without_a_card_cannot_run():
-    result = subprocess.run([PROGRAM, "--device", "cuda", "--set", "smoke"], capture_output=True, text=True, timeout=120,
-                            env=os.environ | {"CUDA_VISIBLE_DEVICES": ""})
+    hidden = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    result = run("--device", "cuda", "--set", "smoke", env=hidden)
     assert result.returncode == 77, result.stderr
     assert "cannot run here" in result.stderr
 
@@ -156,8 +156,8 @@ def test_a_run_from_begin_to_end(sets, tmp_path):
 
 
 def start_slow(sets, out, *more):
-    return subprocess.Popen([PROGRAM, "--device", "cpu", "--threads", "1", "--set", "slow", "--sets-file", sets, "--out", str(out), *more],
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    command = [PROGRAM, "--device", "cpu", "--threads", "1", "--set", "slow", "--sets-file", sets, "--out", str(out)]
+    return subprocess.Popen([*command, *more], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for_rows(out, count):
