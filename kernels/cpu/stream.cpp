@@ -3,7 +3,7 @@
 //
 // Idea: all four statistics of the sum/difference basis, 1 - SSIM, and the gradient come out of one walk over bands of
 // 16 rows (stream_kernel.cpp says how). The image is cut into tasks by its shape alone, and every task leaves one
-// double, added up in order: the result is bitwise the same for any number of threads.
+// double, added up in a fixed order: the result is bitwise the same for any number of threads.
 // Cost: 88 (154) multiply-adds an element plus what neighbouring tasks compute twice: nothing for the value, 10 rows a
 // segment and 16 columns a strip for the gradient. 8 (12) bytes of memory traffic an element.
 // SSIM_CPU_ISA=portable|avx2|avx512 forces an instruction set; a call fails if it is unknown or not there.
@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <thread>
@@ -74,7 +75,9 @@ constexpr std::int64_t kStripInfer = 2048;  // columns; a strip costs one step o
 constexpr std::int64_t kStripTrain = 1024;  // its ring of 120 KiB stays in the second-level cache
 constexpr std::int64_t kSegmentInfer = 2 * kBlock;
 constexpr std::int64_t kSegmentTrain = 128;  // 10 rows of it are computed twice
-constexpr std::int64_t kTasks = 64;          // segments grow until there are no more than about so many
+// Segments grow until there are no more than about so many tasks.
+constexpr std::int64_t kTasksInfer = 64;
+constexpr std::int64_t kTasksTrain = 24;
 
 struct Partition {
   std::int64_t planes, strips, strip_columns, segments, first_row, rows, segment_rows, columns;
@@ -104,7 +107,8 @@ Partition partition(const Problem& p, Mode mode) {
   // The value needs rows that count alone; the gradient reaches all.
   out.first_row = !train && p.padding == Padding::valid ? kHalo : 0;
   out.rows = train ? p.height : p.counted_height();
-  const std::int64_t wanted = divide_up(kTasks, std::min(kTasks, out.planes * out.strips));
+  const std::int64_t tasks = train ? kTasksTrain : kTasksInfer;
+  const std::int64_t wanted = divide_up(tasks, std::min(tasks, out.planes * out.strips));
   out.segment_rows = std::max(round_up(divide_up(out.rows, wanted), kBlock), train ? kSegmentTrain : kSegmentInfer);
   out.segments = divide_up(out.rows, out.segment_rows);
   return out;
@@ -148,6 +152,17 @@ int thread_count(const Arguments& a, const Partition& cut) {
 #endif
 }
 
+/// In ascending order, so that the same planes in another order have the same mean, bit for bit.
+double total(double* sums, std::int64_t count) {
+  double sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) sum += sums[i];
+  if (!std::isfinite(sum)) return sum;  // NaN cannot be sorted
+  std::sort(sums, sums + count);
+  sum = 0;
+  for (std::int64_t i = 0; i < count; ++i) sum += sums[i];
+  return sum;
+}
+
 Status run(const Problem& p, const Arguments& a, Mode mode) {
   Status status;
   const InstructionSet* set = instruction_set(&status);
@@ -186,9 +201,7 @@ Status run(const Problem& p, const Arguments& a, Mode mode) {
 #else
   work(0);
 #endif
-  double loss = 0;
-  for (std::int64_t i = 0; i < tasks; ++i) loss += sums[i];
-  *a.mean = 1.0 - loss / counted;
+  *a.mean = 1.0 - total(sums, tasks) / counted;
   return {};
 }
 
