@@ -40,6 +40,7 @@ std::string torch_version() { return ""; }
 bool torch_has_cuda() { return false; }
 int torch_threads() { return 0; }
 void release_cached_memory() {}
+std::int64_t gradients_copied() { return 0; }
 
 #endif
 

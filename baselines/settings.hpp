@@ -3,6 +3,7 @@
 // without LibTorch, where it does nothing.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 namespace ssim::baselines {
@@ -25,5 +26,9 @@ int torch_threads();
 
 /// Gives memory that LibTorch's CUDA allocator holds but does not use back to the driver.
 void release_cached_memory();
+
+/// How often a baseline's gradient had to be copied to the caller because autograd left it elsewhere
+/// (gradient_into.hpp). Anything but 0 means that its training is handicapped.
+std::int64_t gradients_copied();
 
 }  // namespace ssim::baselines

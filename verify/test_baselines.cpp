@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+// The baselines are what they say: the row pytorch_mssim gives what the package gives (stored values of
+// pytorch-msssim 1.0.0, golden/make_pytorch_msssim.py), leaves autograd's gradient in the caller's memory, scales with
+// the weight, and turns what LibTorch throws into a Status.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "baselines/all_rows.hpp"
+#include "baselines/settings.hpp"
+#include "kernels/registry.hpp"
+#include "memory.hpp"
+
+namespace ssim {
+namespace {
+
+using verify::Memory;
+
+const Implementation* find(Device device, const std::string& name) {
+  for (const Implementation& row : all_rows()) {
+    if (row.device == device && row.name == name) return &row;
+  }
+  return nullptr;
+}
+
+// Element i of the images that the script computed; see there.
+std::vector<double> noise(std::int64_t count, std::uint64_t seed) {
+  std::vector<double> values(static_cast<std::size_t>(count));
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::uint32_t hashed =
+        static_cast<std::uint32_t>((i + seed) * 2654435761u) * static_cast<std::uint32_t>(i + 97);
+    values[i] = static_cast<double>(hashed >> 8) / (1 << 24);
+  }
+  return values;
+}
+
+struct Outcome {
+  Status status;
+  double mean = 0;
+  std::vector<float> gradient;
+};
+
+struct Pair {
+  std::vector<float> x, y;
+};
+
+Pair images(const Problem& problem, const std::string& kind) {
+  const std::vector<double> a = noise(problem.elements(), 1), b = noise(problem.elements(), 1000003);
+  Pair pair;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    pair.x.push_back(static_cast<float>(a[i]));
+    pair.y.push_back(static_cast<float>(kind == "noise" ? b[i] : 0.75 * a[i] + 0.25 * b[i]));
+  }
+  return pair;
+}
+
+Outcome run(const Implementation& row, const Problem& problem, Mode mode, const Pair& pair,
+            const float* weight = nullptr) {
+  const Device device = row.device;
+  const std::int64_t bytes = problem.elements() * 4;
+  Memory x(device, bytes), y(device, bytes), mean(device, 8), gradient(device, bytes), scale(device, 4);
+  x.upload(pair.x.data());
+  y.upload(pair.y.data());
+  if (weight) scale.upload(weight);
+  const std::int64_t workspace_bytes = row.workspace_bytes(problem, mode);
+  Memory workspace(device, workspace_bytes ? workspace_bytes : kControlBytes);
+  if (workspace_bytes) init_workspace(device, workspace.data(), workspace_bytes);
+  Outcome outcome;
+  outcome.status = call(row, problem, mode,
+                        {.x = x.as<float>(),
+                         .y = y.as<float>(),
+                         .weight = weight ? scale.as<float>() : nullptr,
+                         .mean = mean.as<double>(),
+                         .grad_x = gradient.as<float>(),
+                         .workspace = workspace.data(),
+                         .workspace_bytes = workspace_bytes});
+  verify::synchronize(device);
+  mean.download(&outcome.mean);
+  outcome.gradient = gradient.download<float>();
+  for (const Memory* memory : {&x, &y, &mean, &gradient}) EXPECT_EQ(memory->damage(), "");
+  EXPECT_EQ(x.download<float>(), pair.x);
+  EXPECT_EQ(y.download<float>(), pair.y);
+  return outcome;
+}
+
+// Largest |a - b| over RMS of b; NaN counts as infinite.
+double error_over_rms(const std::vector<float>& a, const std::vector<double>& b) {
+  double worst = 0, squares = 0;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    const double error = std::fabs(static_cast<double>(a[i]) - b[i]);
+    if (!(error <= worst)) worst = std::isnan(error) ? INFINITY : error;
+    squares += b[i] * b[i];
+  }
+  return worst / std::sqrt(squares / static_cast<double>(b.size()));
+}
+
+class Baselines : public testing::TestWithParam<Device> {
+ protected:
+  void SetUp() override {
+    std::string reason;
+    if (!device_available(GetParam(), &reason)) GTEST_SKIP() << reason;
+    if (baselines::torch_version().empty()) GTEST_SKIP() << "built without LibTorch";
+    if (GetParam() == Device::cuda && !baselines::torch_has_cuda()) GTEST_SKIP() << "LibTorch without CUDA";
+    baselines::apply_settings(baselines::Settings::best);
+  }
+};
+
+TEST_P(Baselines, PytorchMssimGivesThePackagesValues) {
+  std::ifstream file(SSIM_GOLDEN "/pytorch_msssim.json");
+  const nlohmann::json golden = nlohmann::json::parse(file);
+  ASSERT_EQ(golden["pytorch_msssim"], "1.0.0");
+  ASSERT_GE(golden["cases"].size(), 6u);
+  const Implementation* row = find(GetParam(), "pytorch_mssim");
+  ASSERT_TRUE(row);
+  for (const auto& stored : golden["cases"]) {
+    const auto shape = stored["shape"].get<std::vector<std::int64_t>>();
+    SCOPED_TRACE(stored["kind"].get<std::string>() + " " + stored["shape"].dump());
+    const Problem problem{shape[0], shape[1], shape[2], shape[3], Padding::valid};
+    const Pair pair = images(problem, stored["kind"]);
+    ASSERT_EQ(pair.x.front(), stored["x_first_last"][0].get<float>());
+    ASSERT_EQ(pair.x.back(), stored["x_first_last"][1].get<float>());
+    ASSERT_EQ(pair.y.front(), stored["y_first_last"][0].get<float>());
+    ASSERT_EQ(pair.y.back(), stored["y_first_last"][1].get<float>());
+    for (const Mode mode : {Mode::infer, Mode::train}) {
+      const Outcome outcome = run(*row, problem, mode, pair);
+      ASSERT_TRUE(outcome.status) << outcome.status.message;
+      EXPECT_NEAR(outcome.mean, stored["value_fp32"].get<double>(), 1e-6);
+      EXPECT_NEAR(outcome.mean, stored["value_fp64"].get<double>(), 1e-6);
+      if (mode == Mode::infer) continue;
+      EXPECT_LE(error_over_rms(outcome.gradient, stored["gradient_fp32"].get<std::vector<double>>()), 1e-4);
+      EXPECT_LE(error_over_rms(outcome.gradient, stored["gradient_fp64"].get<std::vector<double>>()), 1e-4);
+    }
+  }
+}
+
+TEST_P(Baselines, ScaleWithTheWeight) {
+  for (const char* name : {"naive_conv", "pytorch_mssim", "operator"}) {
+    const Implementation* row = find(GetParam(), name);
+    ASSERT_TRUE(row) << name;
+    const Problem problem{1, 2, 24, 31, Padding::valid};
+    const Pair pair = images(problem, "blend");
+    const Outcome one = run(*row, problem, Mode::train, pair);
+    const float weight = -0.25f;
+    const Outcome scaled = run(*row, problem, Mode::train, pair, &weight);
+    ASSERT_TRUE(one.status && scaled.status) << name;
+    EXPECT_EQ(one.mean, scaled.mean) << name;
+    std::vector<double> expected;
+    for (const float g : one.gradient) expected.push_back(-0.25 * static_cast<double>(g));
+    EXPECT_LE(error_over_rms(scaled.gradient, expected), 1e-6) << name;
+  }
+}
+
+// A copy behind autograd would handicap the baselines in training.
+TEST_P(Baselines, GradientIsSummedInTheCallersMemory) {
+  for (const char* name : {"naive_conv", "pytorch_mssim"}) {
+    for (const Padding padding : {Padding::same, Padding::valid}) {
+      const Implementation* row = find(GetParam(), name);
+      ASSERT_TRUE(row) << name;
+      const Problem problem{1, 2, 24, 31, padding};
+      if (!row->supports(problem, Mode::train).empty()) continue;
+      const std::int64_t before = baselines::gradients_copied();
+      ASSERT_TRUE(run(*row, problem, Mode::train, images(problem, "noise")).status);
+      EXPECT_EQ(baselines::gradients_copied(), before) << key(*row, problem, Mode::train);
+    }
+  }
+}
+
+TEST_P(Baselines, RefuseWhatTheyCannotDo) {
+  const Implementation* mssim = find(GetParam(), "pytorch_mssim");
+  ASSERT_TRUE(mssim);
+  EXPECT_EQ(mssim->supports({1, 3, 32, 32, Padding::same}, Mode::infer), "pytorch-msssim has no padding `same`");
+  const Problem huge{1 << 14, 1, 1 << 10, 1 << 10, Padding::valid};
+  EXPECT_NE(mssim->supports(huge, Mode::infer).find("2^31 - 1"), std::string::npos);
+  const Problem large{1, 1, 40000, 50000, Padding::valid};  // 2e9 elements
+  const std::string reason = mssim->supports(large, Mode::train);
+  EXPECT_NE(reason.find("GB of memory"), std::string::npos) << reason;
+}
+
+TEST_P(Baselines, AreNeverCapturedAndAlwaysBaselines) {
+  for (const char* name : {"naive_conv", "pytorch_mssim"}) {
+    EXPECT_TRUE(find(GetParam(), name)->baseline);
+    EXPECT_FALSE(find(GetParam(), name)->capturable);
+  }
+  EXPECT_FALSE(find(GetParam(), "operator")->baseline);
+}
+
+INSTANTIATE_TEST_SUITE_P(, Baselines, testing::Values(Device::cpu, Device::cuda),
+                         [](const auto& info) { return std::string(to_string(info.param)); });
+
+}  // namespace
+}  // namespace ssim
