@@ -62,8 +62,8 @@ std::unique_ptr<Sampler> cpu_sampler(std::function<void()> call, double estimate
 }
 
 void keep_pages() {
-  mallopt(M_MMAP_MAX, 0);                                      // no mapping of its own for a large block
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());  // never give the heap's top back
+  mallopt(M_MMAP_MAX, 0);         // no mapping of its own for a large block
+  mallopt(M_TRIM_THRESHOLD, -1);  // never give the heap's top back
   mallopt(M_TOP_PAD, 64 << 20);
 }
 

@@ -3,7 +3,9 @@
 //
 // Run: build/bench/ssim_bench --set smoke --out smoke.jsonl ; ./suite bench -- --help
 // Exit status: 0 good; 1 a row was wrong, or writing failed; 2 misuse; 77 the device is not there; 130 interrupted.
+#if defined(_OPENMP)
 #include <omp.h>
+#endif
 #include <unistd.h>
 
 #include <algorithm>
@@ -103,7 +105,9 @@ int run(int argc, char** argv) {
   }
   const int threads = options.threads > 0 ? options.threads : available_cpus();
   fix_environment(argv, threads);
+#if defined(_OPENMP)
   omp_set_num_threads(threads);
+#endif
 
   const Device device = choose_device(options.device);
   if (options.sets_file.empty()) options.sets_file = std::string(build::kSourceRoot) + "/bench/sets.json";

@@ -229,6 +229,7 @@ void Session::write_row(const Key& key, const Candidate& candidate, const Entry&
 std::map<std::string, Result> Session::measure(std::size_t index) {
   const Group& group = groups_[index];
   std::map<std::string, Result> results;
+  if (setup_.stop_requested()) return results;  // before images are made
   const Problem problem = group.problem();
   const Device device = setup_.set.device;
   const auto skip_item = [&](const Group::Item& item, const std::string& reason) {
