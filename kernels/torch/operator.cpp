@@ -5,6 +5,7 @@
 // on CUDA one scalar kernel that rounds the fp64 mean.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
 #include <torch/library.h>
 
 #include "checks.hpp"
