@@ -100,6 +100,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
   const int row = corner.row + threadIdx.y, column = corner.column + threadIdx.x;
   std::int64_t plane = corner.plane;
   for (int channel = 0; channel < shape.channels; ++channel, plane += shape.plane_size) {
+#pragma unroll 1  // or 32 registers are too few on some cards
     for (int i = thread; i < kExtent * kExtent; i += kThreads) {
       const int in_row = i / kExtent, in_column = i % kExtent;
       const int r = corner.row + in_row - kHalo, c = corner.column + in_column - kHalo;
