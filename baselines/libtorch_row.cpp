@@ -6,7 +6,6 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <unistd.h>
 
-#include <atomic>
 #include <cstdio>
 #include <limits>
 #include <map>
@@ -14,7 +13,6 @@
 #include <utility>
 
 #include "kernels/torch/bridge.hpp"
-#include "settings.hpp"
 
 #if SSIM_TORCH_CUDA
 #include <cuda_runtime_api.h>
@@ -25,8 +23,6 @@ namespace {
 
 using torch_bridge::wrap;
 using torch_bridge::wrap_images;
-
-std::atomic<std::int64_t> copies = 0;
 
 Status run(const Formula& formula, Device device, const Problem& problem, const Arguments& arguments, Mode mode) {
   return torch_bridge::without_exceptions(formula.name.c_str(), [&]() -> Status {
@@ -40,10 +36,7 @@ Status run(const Formula& formula, Device device, const Problem& problem, const 
     if (train) {
       const at::Tensor weight = arguments.weight ? wrap(arguments.weight, {}, at::kFloat, where) : at::Tensor();
       const at::Tensor gradient = torch::autograd::grad({mean}, {images.x}, {weight})[0];
-      if (gradient.const_data_ptr() != arguments.grad_x) {
-        wrap_images(arguments.grad_x, problem, where).copy_(gradient);
-        ++copies;
-      }
+      torch_bridge::deliver(gradient, arguments, problem, where);
     }
     wrap(arguments.mean, {}, at::kDouble, where).copy_(mean.detach());
     return {};
@@ -107,8 +100,6 @@ const at::Tensor& window(const at::Tensor& like, bool two_dimensional) {
 }
 
 }  // namespace
-
-std::int64_t gradients_copied() { return copies; }
 
 const at::Tensor& window_1d(const at::Tensor& like) { return window(like, false); }
 const at::Tensor& window_2d(const at::Tensor& like) { return window(like, true); }

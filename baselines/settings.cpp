@@ -5,6 +5,8 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <torch/version.h>
+
+#include "kernels/torch/bridge.hpp"
 #if SSIM_TORCH_CUDA
 #include <c10/cuda/CUDACachingAllocator.h>
 #endif
@@ -32,6 +34,8 @@ void release_cached_memory() {
   if (at::hasCUDA()) c10::cuda::CUDACachingAllocator::emptyCache();
 #endif
 }
+
+std::int64_t gradients_copied() { return torch_bridge::copies(); }
 
 #else
 

@@ -27,8 +27,8 @@ int torch_threads();
 /// Gives memory that LibTorch's CUDA allocator holds but does not use back to the driver.
 void release_cached_memory();
 
-/// How often a baseline's gradient had to be copied to the caller because autograd left it elsewhere
-/// (gradient_into.hpp). Anything but 0 means that its training is handicapped.
+/// How often the gradient of a LibTorch row had to be copied to the caller because autograd left it elsewhere
+/// (gradient_into.hpp). Anything but 0 means that their training is handicapped.
 std::int64_t gradients_copied();
 
 }  // namespace ssim::baselines

@@ -155,9 +155,9 @@ TEST_P(Baselines, ScaleWithTheWeight) {
   }
 }
 
-// A copy behind autograd would handicap the baselines in training.
+// A copy behind autograd would handicap these rows in training.
 TEST_P(Baselines, GradientIsSummedInTheCallersMemory) {
-  for (const char* name : {"naive_conv", "pytorch_mssim"}) {
+  for (const char* name : {"naive_conv", "pytorch_mssim", "operator"}) {
     for (const Padding padding : {Padding::same, Padding::valid}) {
       const Implementation* row = find(GetParam(), name);
       ASSERT_TRUE(row) << name;
@@ -178,8 +178,9 @@ TEST_P(Baselines, RefuseWhatTheyCannotDo) {
   EXPECT_NE(mssim->supports(huge, Mode::infer).find("2^31 - 1"), std::string::npos);
   const Problem large{1, 1, 40000, 50000, Padding::valid};  // 2e9 elements
   const std::string reason = mssim->supports(large, Mode::train);
-  if (verify::free_memory(GetParam()) < 150'000'000'000)
+  if (verify::free_memory(GetParam()) < 150'000'000'000) {
     EXPECT_NE(reason.find("GB of memory"), std::string::npos) << reason;
+  }
 }
 
 TEST_P(Baselines, AreNeverCapturedAndAlwaysBaselines) {

@@ -9,6 +9,7 @@
 #include <ATen/ops/from_blob.h>
 #include <c10/util/Exception.h>
 
+#include <cstdint>
 #include <exception>
 #include <new>
 #include <optional>
@@ -82,6 +83,11 @@ Status without_exceptions(const char* row, const Body& body) noexcept {
     return Status::error(Status::Code::device_error, "%s: %s", row, error.what());
   }
 }
+
+/// Brings what autograd returned to the contract's grad_x if it does not lie there already, which it should: a copy of
+/// 8 bytes an element is no part of a training step. copies() counts the times when it did not.
+void deliver(const at::Tensor& gradient, const Arguments& arguments, const Problem& problem, at::Device device);
+std::int64_t copies();
 
 /// "" where LibTorch can run on the device in this build, else why not.
 std::string runs_on(Device device);

@@ -39,7 +39,7 @@ Status run(Device device, const Problem& problem, const Arguments& arguments, Mo
       mean = fused_ssim(x, y, padding);
       const at::Tensor weight = arguments.weight ? wrap(arguments.weight, {}, at::kFloat, where) : at::Tensor();
       const at::Tensor gradient = torch::autograd::grad({mean}, {x}, {weight})[0];
-      if (gradient.const_data_ptr() != arguments.grad_x) wrap_images(arguments.grad_x, problem, where).copy_(gradient);
+      torch_bridge::deliver(gradient, arguments, problem, where);
     } else {
       mean = fused_ssim(x, y, padding);
     }

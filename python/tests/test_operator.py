@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 
 import pytest
 import torch
@@ -416,6 +419,32 @@ def test_threads_of_torch_are_used():
         torch.set_num_threads(before)
     assert results[0][0].item() == pytest.approx(results[1][0].item(), abs=1e-7)
     assert torch.allclose(results[0][1], results[1][1], rtol=0, atol=1e-6 * results[0][1].square().mean().sqrt().item())
+
+
+def test_forked_child():
+    """A DataLoader's worker. libgomp's threads do not survive a fork: a child that waits for them waits forever."""
+    x, y = images(1, 3, 128, 128)
+    x.requires_grad_()
+    expected = fused_ssim(x, y)
+    (gradient,) = torch.autograd.grad(expected, x)
+    expected, gradient = expected.item(), gradient.clone()
+    child = os.fork()
+    if child == 0:  # no operators of LibTorch's own on large tensors here: those do hang
+        value = fused_ssim(x, y)
+        (again,) = torch.autograd.grad(value, x)
+        torch.set_num_threads(1)
+        same = abs(value.item() - expected) < 1e-7 and (again - gradient).abs().max() <= 1e-5 * gradient.abs().max()
+        os._exit(0 if same else 1)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            assert os.waitstatus_to_exitcode(status) == 0
+            return
+        time.sleep(0.02)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    pytest.fail("the child hangs")
 
 
 @pytest.mark.parametrize("device", DEVICES)
