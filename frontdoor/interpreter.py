@@ -144,7 +144,7 @@ def find() -> tuple[Interpreter | None, dict[str, list[str]]]:
 def _pip(python: str, *arguments: str) -> None:
     command = [python, "-m", "pip", "install", "--disable-pip-version-check", *arguments]
     if not sys.stdout.isatty():
-        command.append("--progress-bar=off")
+        command.append("--quiet")
     done = subprocess.run(command, env=_clean_environment())
     if done.returncode:
         raise Stop(MISUSE, f"setup: pip failed (see above); the same command goes on from here: {' '.join(command)}")

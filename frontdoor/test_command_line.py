@@ -38,12 +38,37 @@ COMMANDS = sorted(p.stem for p in (ROOT / "frontdoor" / "commands").glob("[!_]*.
         (["test", "--jobs", "two"], "invalid int value: 'two'"),
         (["test", "--fil", "x"], "unrecognized arguments: --fil"),
         (["build", "everything"], "unrecognized arguments: everything"),
+        (["report", "--set", "huge"], "invalid choice: 'huge'"),
+        (["report", "--device", "cuda-emulated"], "invalid choice: 'cuda-emulated'"),
+        (["report", "--filter", "[a"], "'[a' is not a regular expression"),
+        (["report", "--out", "/proc/nothing"], "--out /proc/nothing cannot be written"),
+        (["report", "--out", "/dev/null"], "--out /dev/null cannot be written"),
+        (["profile"], "required: ROW"),
+        (["profile", "tiled", "--shape", "1x3"], "'1x3' is not of the form BxCxHxW"),
+        (["profile", "tiled", "--shape", "1x3x0x5"], "'1x3x0x5' is not of the form BxCxHxW"),
     ],
 )
 def test_misuse(arguments, message):
     done = suite(*arguments)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("text, message", [("{}\n", "damaged in line 1"), ("\x00\x01\n", "damaged in line 1")])
+def test_damaged_file_to_resume_from(tmp_path, text, message):
+    (tmp_path / "samples.jsonl").write_text(text)
+    done = suite("report", "--resume", "--out", str(tmp_path))
+    assert done.returncode == 2
+    assert "report: --resume: " in done.stderr and message in done.stderr
+    assert (tmp_path / "samples.jsonl").read_text() == text
+
+
+def test_no_room_in_the_output_folder(tmp_path):
+    """A limit on the size of files stands in for a full disk."""
+    command = f"ulimit -f 1; exec {sys.executable} {ROOT}/frontdoor/main.py report --out {tmp_path}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert f"--out {tmp_path} cannot be written: File too large" in done.stderr
 
 
 def test_unknown_command_lists_the_commands():
@@ -70,9 +95,10 @@ def test_help_lists_every_command():
 def test_no_cuda_device_is_77():
     if machine.have_driver():
         pytest.skip("there is a CUDA device")
-    done = suite("test", "--device", "cuda")
-    assert done.returncode == 77
-    assert "no CUDA device" in done.stderr
+    for arguments in (["test", "--device", "cuda"], ["report", "--device", "cuda"], ["profile", "tiled"]):
+        done = suite(*arguments)
+        assert done.returncode == 77
+        assert "no CUDA device" in done.stderr
 
 
 def test_stub_is_posix_shell():

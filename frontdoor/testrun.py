@@ -11,6 +11,7 @@ import subprocess
 import threading
 import time
 import xml.etree.ElementTree
+import zlib
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -191,7 +192,9 @@ class Runner:
         outcome = Outcome(test)
         if self.stopped or (test.kind == "plain" and self.match and not re.search(self.match, test.name)):
             return outcome
-        results = self.scratch / (re.sub(r"\W+", "_", test.name) + ".xml")
+        # Two folders may have a test of the same name: their results must not meet.
+        which = zlib.crc32("\0".join(test.command).encode())
+        results = self.scratch / f"{re.sub(r'[^A-Za-z0-9]+', '_', test.name)}-{which:08x}.xml"
         results.unlink(missing_ok=True)
         begin, timed_out = time.monotonic(), False
         log = results.with_suffix(".log")

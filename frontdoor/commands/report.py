@@ -5,10 +5,11 @@ Sets up what is missing and builds first. Writes report.md, report.json, report.
 Ctrl-C or a kill keeps what was measured; --resume goes on from there. Exit status 1 if a row gave a wrong result.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
-import sys
 from pathlib import Path
 
 from frontdoor import machine
@@ -51,17 +52,26 @@ def check(args):
         probe.unlink()
     except OSError as error:
         raise Stop(MISUSE, f"report: --out {args.out} cannot be written: {error.strerror or error}") from None
+    if args.resume:
+        _earlier(args.out / SAMPLES)
+
+
+def _earlier(samples: Path) -> dict | None:
+    """The last run record of an earlier report; None where there is none yet."""
+    from reports.stream import Damaged, read
+
+    if not samples.exists() or not samples.stat().st_size:
+        return None
+    try:
+        return read(samples).runs[-1]
+    except (Damaged, OSError) as error:
+        raise Stop(MISUSE, f"report: --resume: {error}") from None
 
 
 def _begin(args, samples: Path) -> None:
-    """Takes the choices of an earlier run on --resume; else moves its results out of the way."""
-    from reports.stream import Damaged, read
-
-    if args.resume and samples.exists() and samples.stat().st_size:
-        try:
-            earlier = read(samples).runs[-1]
-        except (Damaged, OSError) as error:
-            raise Stop(MISUSE, f"report: --resume: {error}") from None
+    """Takes the choices of an earlier run on --resume."""
+    earlier = _earlier(samples) if args.resume else None
+    if earlier:
         args.set = args.set or earlier.get("set")
         args.device = args.device or earlier.get("environment", {}).get("device")
         args.filter = args.filter if args.filter is not None else earlier.get("filter") or None
@@ -93,7 +103,6 @@ def _pass(context, args, samples: Path, settings: str) -> int:
 
 
 def run(args, context):
-    sys.path.insert(0, str(ROOT))
     samples = args.out / SAMPLES
     _begin(args, samples)
     wrong = False
