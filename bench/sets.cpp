@@ -30,10 +30,10 @@ std::vector<T> read_list(const Json& block, const char* field, std::vector<T> fa
 
 Block read_block(const Json& json, Device device) {
   for (const auto& [field, value] : json.items()) {
-    static const std::set<std::string> known = {"shapes", "cross", "rows", "modes", "paddings", "clocks"};
+    static const std::set<std::string> known = {"shapes", "cross", "rows", "modes", "paddings", "clocks", "settings"};
     if (!known.count(field)) {
       throw std::invalid_argument("unknown field '" + field + "' in a block; allowed: shapes, cross, rows, modes, " +
-                                  "paddings, clocks");
+                                  "paddings, clocks, settings");
     }
   }
   Block block;
@@ -60,6 +60,7 @@ Block read_block(const Json& json, Device device) {
                                      ? std::vector<Clock>{Clock::cold, Clock::hot, Clock::graph, Clock::wall}
                                      : std::vector<Clock>{Clock::wall};
   block.clocks = read_list<Clock>(json, "clocks", all, "wall, cold, hot, graph");
+  block.settings = read_list<Settings>(json, "settings", {Settings::best, Settings::stock}, "best, stock");
   for (const Clock clock : block.clocks) {
     if (std::find(all.begin(), all.end(), clock) == all.end()) {
       throw std::invalid_argument(std::string("clock ") + to_string(clock) + " does not exist on device " +
@@ -72,6 +73,13 @@ Block read_block(const Json& json, Device device) {
 }  // namespace
 
 const char* to_string(Settings settings) { return settings == Settings::best ? "best" : "stock"; }
+
+bool parse(const std::string& text, Settings* settings) {
+  for (const Settings value : {Settings::best, Settings::stock}) {
+    if (text == to_string(value)) return *settings = value, true;
+  }
+  return false;
+}
 
 ProblemSet read_set(const std::string& path, const std::string& name, Device device) {
   std::ifstream file(path);
@@ -149,7 +157,8 @@ std::vector<Group> make_plan(const ProblemSet& set, const std::vector<Implementa
             for (std::size_t b = 0; b < set.blocks.size(); ++b) {
               const Block& block = set.blocks[b];
               if (!has(block.shapes, shape) || !has(block.modes, mode) || !has(block.paddings, padding) ||
-                  !has(block.clocks, clock) || !std::regex_match(row.name, row_filters[b])) {
+                  !has(block.clocks, clock) || !has(block.settings, settings) ||
+                  !std::regex_match(row.name, row_filters[b])) {
                 continue;
               }
               if (keep(group.key(item, clock))) item.clocks.push_back(clock);

@@ -13,6 +13,7 @@ namespace ssim::bench {
 
 enum class Settings { best, stock };
 const char* to_string(Settings settings);
+bool parse(const std::string& text, Settings* settings);
 
 /// One block of a set: shapes, and which rows, modes, paddings and clocks they are for.
 struct Block {
@@ -21,6 +22,7 @@ struct Block {
   std::vector<Mode> modes;
   std::vector<Padding> paddings;
   std::vector<Clock> clocks;
+  std::vector<Settings> settings;  // the passes that have it
 };
 
 /// A set on one device.

@@ -105,6 +105,13 @@ TEST(Sets, StockTimesBaselinesAndProduction) {
                                    "cpu:pytorch_mssim:train:valid:1x1x64x64:wall"}));
 }
 
+TEST(Sets, ABlockMayBelongToOnePass) {
+  const SetsFile file(with_block(R"({"shapes": ["1x1x64x64"], "modes": ["train"], "settings": ["best"]})"));
+  const ProblemSet set = read_set(file.path, "own", Device::cpu);
+  EXPECT_EQ(keys(make_plan(set, kRows, Settings::best, kAll)).size(), 6u);
+  EXPECT_TRUE(make_plan(set, kRows, Settings::stock, kAll).empty());
+}
+
 TEST(Sets, BlocksMayNameRowsAndOverlap) {
   const SetsFile file(with_block(R"({"shapes": ["1x1x64x64"], "rows": "production", "modes": ["infer"]},
       {"cross": {"batch": [1], "channels": [1, 3], "size": ["64x64"]}, "rows": "pro.*|stream", "modes": ["infer"],
