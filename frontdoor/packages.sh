@@ -25,7 +25,6 @@ has_header gtest/gtest.h gtest || need libgtest-dev
 has_header benchmark/benchmark.h benchmark || need libbenchmark-dev
 has_header nlohmann/json.hpp nlohmann_json || need nlohmann-json3-dev
 has_header CLI/CLI.hpp CLI11 || need libcli11-dev
-command -v pkg-config >/dev/null 2>&1 || need pkg-config
 
 [ -n "$missing" ] || exit 0
 missing=${missing# }
