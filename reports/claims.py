@@ -44,10 +44,13 @@ def _shape(text: str) -> tuple[int, int, int, int]:
     return batch, channels, height, width
 
 
-def widen(low: float, high: float, stand_in: dict, name: str, key: Key) -> tuple[float, float, str]:
+def widen(
+    low: float, high: float, stand_in: dict, name: str, key: Key, inverse: bool = False
+) -> tuple[float, float, str]:
     """The interval that covers the stand-in and what it stands for, and what to say about it.
 
-    stand_in.json has time of the stand-in / time of the package, with its own interval, measured side by side once.
+    stand_in.json has time of the stand-in / time of the package, with its own interval. inverse: the stand-in is the
+    baseline of the ratio, not its subject.
     """
     wanted = {"stand_in": name, "mode": key.mode, "padding": key.padding}
     for entry in stand_in["entries"]:
@@ -56,7 +59,8 @@ def widen(low: float, high: float, stand_in: dict, name: str, key: Key) -> tuple
                 f"{name} stands in for {stand_in['package']}; interval widened by their measured ratio "
                 f"{entry['ratio']:.3f} ({entry['source']})"
             )
-            return min(low, low * entry["low"]), max(high, high * entry["high"]), text
+            ends = (1 / entry["high"], 1 / entry["low"]) if inverse else (entry["low"], entry["high"])
+            return min(low, low * ends[0]), max(high, high * ends[1]), text
     return low, high, f"{name} stands in for {stand_in['package']}; their ratio has not been measured on this problem"
 
 
@@ -106,6 +110,9 @@ def _judge_one(run: Run, claim: dict, key: Key, known: dict, stand_in: dict) -> 
         if claim.get("stand_in") and low is not None:
             low, high, text = widen(low, high, stand_in, claim["subject"], key)
             notes.append(text)
+        if claim.get("baseline_stand_in") and low is not None:
+            low, high, text = widen(low, high, stand_in, claim["baseline"], key, inverse=True)
+            notes.append(text)
         entry |= {"ratio": found["ratio"], "low": low, "high": high}
         entry["verdict"] = verdict(low, high, claim["range"])
         if low is None:
@@ -117,13 +124,13 @@ def _judge_one(run: Run, claim: dict, key: Key, known: dict, stand_in: dict) -> 
 
 
 def headline(claims: list[dict]) -> list[str]:
-    """One line a claim: its verdict where they agree, else how many of each."""
-    lines = []
+    """One line a claim: its verdict where they agree, else how many of each; the unmeasured ones share the last line."""
+    lines, unmeasured = [], []
     for name in dict.fromkeys(c["name"] for c in claims):
         of_name = [c for c in claims if c["name"] == name]
         measured = [c for c in of_name if c["verdict"] != "NOT MEASURED"]
         if not measured:
-            lines.append(f"{name}: NOT MEASURED")
+            unmeasured.append(name)
             continue
         counts = {v: sum(c["verdict"] == v for c in measured) for v in VERDICTS}
         ratios = [c["ratio"] for c in measured]
@@ -133,4 +140,6 @@ def headline(claims: list[dict]) -> list[str]:
             f"{v}" if n == len(measured) else f"{v} on {n} of {len(measured)}" for v, n in counts.items() if n
         )
         lines.append(f"{name}: {counted} ({spread})")
+    if unmeasured:
+        lines.append(f"NOT MEASURED in this run: {'; '.join(unmeasured)}")
     return lines

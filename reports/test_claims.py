@@ -133,7 +133,11 @@ def test_headline():
     other = entry | {"ratio": 9.0, "verdict": "EXCEEDED"}
     missing = entry | {"ratio": None, "verdict": "NOT MEASURED"}
     assert claims.headline([entry, other, missing]) == ["c: CONFIRMED on 1 of 2, EXCEEDED on 1 of 2 (6× to 9×)"]
-    assert claims.headline([missing]) == ["c: NOT MEASURED"]
+    assert claims.headline([missing]) == ["NOT MEASURED in this run: c"]
+    assert claims.headline([missing, missing | {"name": "d"}, entry | {"name": "e"}]) == [
+        "e: CONFIRMED (6×)",
+        "NOT MEASURED in this run: c; d",
+    ]
 
 
 def test_data_files_are_sound():
