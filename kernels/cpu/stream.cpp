@@ -163,10 +163,13 @@ double total(double* sums, std::int64_t count) {
   return sum;
 }
 
-Status run(const Problem& p, const Arguments& a, Mode mode) {
-  Status status;
-  const InstructionSet* set = instruction_set(&status);
-  if (!set) return status;
+Status run(const Problem& p, const Arguments& a, Mode mode, TaskFunction run_task) {
+  if (!run_task) {
+    Status status;
+    const InstructionSet* set = instruction_set(&status);
+    if (!set) return status;
+    run_task = set->run_task;
+  }
   const bool train = mode == Mode::train;
   const Partition cut = partition(p, mode);
   const std::int64_t tasks = cut.tasks();
@@ -187,7 +190,7 @@ Status run(const Problem& p, const Arguments& a, Mode mode) {
   const auto work = [&](int thread) {
     float* ring = reinterpret_cast<float*>(rings + thread * ring_bytes(cut, mode));
     for (std::int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
-      sums[i] = set->run_task(sweep, cut.task(i), ring);
+      sums[i] = run_task(sweep, cut.task(i), ring);
     }
   };
   const int threads = thread_count(a, cut);
@@ -215,7 +218,9 @@ std::vector<std::string> instruction_sets() {
   return names;
 }
 
-Implementation stream() {
+Implementation stream() { return stream_with(nullptr); }
+
+Implementation stream_with(TaskFunction run_task) {
   return {
       .name = "stream",
       .idea = "one sweep over bands of 16 rows; blocks are transposed between the two convolutions; SIMD and threads",
@@ -223,8 +228,8 @@ Implementation stream() {
       .tile = {.height = kBlock, .width = kBlock},
       .supports = [](const Problem&, Mode) -> std::string { return ""; },
       .workspace_bytes = workspace_size,
-      .value = [](const Problem& p, const Arguments& a) { return run(p, a, Mode::infer); },
-      .value_and_grad = [](const Problem& p, const Arguments& a) { return run(p, a, Mode::train); },
+      .value = [run_task](const Problem& p, const Arguments& a) { return run(p, a, Mode::infer, run_task); },
+      .value_and_grad = [run_task](const Problem& p, const Arguments& a) { return run(p, a, Mode::train, run_task); },
       .cost =
           [](const Problem& p, Mode mode) {
             const double n = static_cast<double>(p.elements());

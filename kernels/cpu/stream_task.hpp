@@ -6,6 +6,11 @@
 
 #include <cstdint>
 
+/// 0, or the number of a deliberate defect that verify/test_cpu_defects.cpp builds in and that the verifier must catch.
+#if !defined(SSIM_DEFECT)
+#define SSIM_DEFECT 0
+#endif
+
 namespace ssim::cpu {
 
 /// Rows of a band and columns of a step: 16 floats are a cache line and one AVX-512 register.
