@@ -5,30 +5,13 @@
 #include <cmath>
 #include <cstring>
 
-#include "kernels/cuda/emulation/memory.hpp"
+#include "emulated_floats.hpp"
 #include "kernels/cuda/primitives.cuh"
 
 namespace ssim::SSIM_CUDA_NAMESPACE {
 namespace {
 
-// Floats that kernels may touch, and nothing around them.
-class Floats {
- public:
-  explicit Floats(int count) : data_(static_cast<float*>(allocate(count * sizeof(float)))) {
-    for (int i = 0; i < count; ++i) data_[i] = static_cast<float>(i);
-    register_memory(data_, count * sizeof(float));
-  }
-  ~Floats() {
-    forget_memory(data_);
-    release(data_);
-  }
-  Floats(const Floats&) = delete;
-  Floats& operator=(const Floats&) = delete;
-  operator float*() const { return data_; }
-
- private:
-  float* data_;
-};
+using verify::Floats;
 
 struct Row {
   float value[64];

@@ -16,8 +16,9 @@ struct BrokenKernel {
   Status (*run)();
 };
 
-/// All of them. Each run() launches its kernel in the emulation.
+/// All of them, those of primitives_tensor.cuh apart. Each run() launches its kernel in the emulation.
 const std::vector<BrokenKernel>& broken_kernels();
+const std::vector<BrokenKernel>& broken_tensor_kernels();
 
 /// Kernels that are right, one per primitive, each compared with plain loops: "" or what differed.
 struct RightKernel {
@@ -25,6 +26,7 @@ struct RightKernel {
   std::string (*run)();
 };
 const std::vector<RightKernel>& right_kernels();
+const std::vector<RightKernel>& right_tensor_kernels();
 
 /// Mistakes that change the result rather than end the launch: whether the result was changed.
 struct VisibleMistake {
@@ -33,5 +35,6 @@ struct VisibleMistake {
   bool (*shows)();
 };
 const std::vector<VisibleMistake>& visible_mistakes();
+const std::vector<VisibleMistake>& visible_tensor_mistakes();
 
 }  // namespace ssim::verify

@@ -29,24 +29,32 @@ TEST_P(Broken, IsCaught) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Emulation, Broken, testing::ValuesIn(broken_kernels()), name_of<BrokenKernel>);
+INSTANTIATE_TEST_SUITE_P(EmulationTensor, Broken, testing::ValuesIn(broken_tensor_kernels()), name_of<BrokenKernel>);
 
 class Visible : public testing::TestWithParam<VisibleMistake> {};
 
 TEST_P(Visible, ChangesTheResult) { EXPECT_TRUE(GetParam().shows()) << GetParam().mistake; }
 
 INSTANTIATE_TEST_SUITE_P(Emulation, Visible, testing::ValuesIn(visible_mistakes()), name_of<VisibleMistake>);
+INSTANTIATE_TEST_SUITE_P(EmulationTensor, Visible, testing::ValuesIn(visible_tensor_mistakes()),
+                         name_of<VisibleMistake>);
 
 class Right : public testing::TestWithParam<RightKernel> {};
 
 TEST_P(Right, IsRight) { EXPECT_EQ(GetParam().run(), ""); }
 
 INSTANTIATE_TEST_SUITE_P(Emulation, Right, testing::ValuesIn(right_kernels()), name_of<RightKernel>);
+INSTANTIATE_TEST_SUITE_P(EmulationTensor, Right, testing::ValuesIn(right_tensor_kernels()), name_of<RightKernel>);
 
 // After a failure the stacks and the workers are as good as new.
 TEST(Emulation, GoesOnAfterFailures) {
   for (int round = 0; round < 3; ++round) {
-    for (const BrokenKernel& kernel : broken_kernels()) EXPECT_FALSE(kernel.run()) << kernel.name;
-    for (const RightKernel& kernel : right_kernels()) EXPECT_EQ(kernel.run(), "") << kernel.name;
+    for (const auto* kernels : {&broken_kernels(), &broken_tensor_kernels()}) {
+      for (const BrokenKernel& kernel : *kernels) EXPECT_FALSE(kernel.run()) << kernel.name;
+    }
+    for (const auto* kernels : {&right_kernels(), &right_tensor_kernels()}) {
+      for (const RightKernel& kernel : *kernels) EXPECT_EQ(kernel.run(), "") << kernel.name;
+    }
   }
 }
 

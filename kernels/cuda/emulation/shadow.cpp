@@ -16,6 +16,7 @@ void SharedShadow::begin_block(std::size_t bytes, int warps) {
   for (auto& row : seen_) std::fill(std::begin(row), std::end(row), time_);
   floor_ = time_++;
   std::fill(std::begin(clock_), std::end(clock_), time_);
+  std::fill(std::begin(synced_), std::end(synced_), time_);
 }
 
 SharedShadow::Race SharedShadow::touch_any(std::size_t offset, std::size_t bytes, bool write, int thread) {
@@ -33,6 +34,7 @@ void SharedShadow::sync_block() {
   for (int w = 0; w < warps_; ++w) std::memcpy(seen_[w], clock_, sizeof clock_);
   floor_ = time_++;
   std::fill(std::begin(clock_), std::end(clock_), time_);
+  std::fill(std::begin(synced_), std::end(synced_), time_);
 }
 
 void SharedShadow::release(int warp, Clocks& object) {
@@ -43,6 +45,7 @@ void SharedShadow::release(int warp, Clocks& object) {
 
 void SharedShadow::acquire(int warp, const Clocks& object) {
   for (int v = 0; v < warps_; ++v) seen_[warp][v] = std::max(seen_[warp][v], object.of[v]);
+  synced_[warp] = std::max(synced_[warp], object.of[warp] + 1);
 }
 
 }  // namespace ssim::cuda_emulated::emulation

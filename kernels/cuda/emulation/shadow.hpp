@@ -36,7 +36,7 @@ class SharedShadow {
     return bytes == 4 && offset % 4 == 0 ? touch_cell(offset / 4, 0xf, write, thread)
                                          : touch_any(offset, bytes, write, thread);
   }
-  void sync_warp(int warp) { clock_[warp] = ++time_; }
+  void sync_warp(int warp) { synced_[warp] = clock_[warp] = ++time_; }
   void sync_block();
   /// What the warp did so far happens before whatever acquires the object's clocks afterwards.
   void release(int warp, Clocks& object);
@@ -55,7 +55,7 @@ class SharedShadow {
   bool ordered(const Entry& before, int thread) const {
     if (before.clock <= floor_ || before.thread == thread) return true;
     const unsigned v = before.thread / 32u, w = static_cast<unsigned>(thread) / 32u;
-    return v == w ? before.clock < clock_[w] : before.clock <= seen_[w][v];
+    return v == w ? before.clock < synced_[w] : before.clock <= seen_[w][v];
   }
   static void mark(Entry& entry, std::uint32_t clock, int thread, unsigned bytes) {
     const bool same = entry.thread == thread && entry.clock == clock;
@@ -85,6 +85,7 @@ class SharedShadow {
   std::uint32_t time_ = 0;
   std::uint32_t floor_ = 0;  // up to here every warp knows of every warp: the last barrier of the block
   std::uint32_t clock_[kWarps] = {};
+  std::uint32_t synced_[kWarps] = {};  // what a warp's lanes did before this is known to all of them
   std::uint32_t seen_[kWarps][kWarps] = {};
 };
 

@@ -77,7 +77,7 @@ void Worker::set_current(Lane& lane) {
 // The next lane that can run: of the current warp if it has one, else of a random warp.
 Lane* Worker::pick() {
   if (warp_ < 0 || warps_[warp_].ready == 0) {
-    if (ready_warps_ == 0) return nullptr;
+    if (ready_warps_ == 0 && !complete_any_phase()) return nullptr;
     const std::uint64_t random = random_();
     const int turn = static_cast<int>(random & 31);
     warp_ = (std::countr_zero(std::rotr(ready_warps_, turn)) + turn) & 31;
@@ -129,7 +129,8 @@ void Worker::fiber() {
     }
     worker.free_stacks_.push_back(stack);
     if (!next) {
-      if (worker.returned_ < worker.threads_) worker.record(worker.stuck());
+      const std::string problem = worker.returned_ < worker.threads_ ? worker.stuck() : worker.mbarriers_.unbalanced();
+      if (!problem.empty()) worker.record(problem);
       switch_context(lane.context, worker.main_);
     }
     worker.set_current(*next);
@@ -255,11 +256,12 @@ void Worker::watch(const void* address, std::uint64_t value) {
 
 // Why no lane can run: who waits where, who has returned.
 std::string Worker::stuck() const {
-  int barrier = 0, collective = 0;
-  const Lane *in_barrier = nullptr, *in_collective = nullptr, *gone = nullptr;
+  int barrier = 0, collective = 0, phase = 0;
+  const Lane *in_barrier = nullptr, *in_collective = nullptr, *in_phase = nullptr, *gone = nullptr;
   for (const Lane& lane : lanes_) {
     if (lane.state == State::at_barrier) ++barrier, in_barrier = in_barrier ? in_barrier : &lane;
     if (lane.state == State::at_collective) ++collective, in_collective = in_collective ? in_collective : &lane;
+    if (lane.state == State::at_mbarrier) ++phase, in_phase = in_phase ? in_phase : &lane;
     if (lane.state == State::returned) gone = gone ? gone : &lane;
   }
   std::string message = "deadlock:";
@@ -270,10 +272,15 @@ std::string Worker::stuck() const {
   };
   add(barrier, in_barrier, "sync_block");
   add(collective, in_collective, in_collective ? in_collective->waits_for : "");
+  add(phase, in_phase, "mbarrier_wait");
   if (returned_ > 0) {
     message += format(" %d have returned (%s%s),", returned_, text(gone->index).c_str(), returned_ > 1 ? ", ..." : "");
   }
   message.back() = ';';
+  if (in_phase) {
+    const Mbarriers::Entry* entry = const_cast<Mbarriers&>(mbarriers_).find(in_phase->waits_at);
+    return message + " " + (entry ? Mbarriers::describe(*entry) : "the mbarrier is gone");
+  }
   return message + (collective ? " all lanes of the warp must reach it" : " all threads of the block must reach it");
 }
 
@@ -388,6 +395,7 @@ void Worker::run_block(std::uint64_t block) {
   ready_warps_ = static_cast<std::uint32_t>((std::uint64_t{1} << warps) - 1);
   arrived_ = returned_ = 0;
   warp_ = -1;
+  mbarriers_.clear();
   shadow_.begin_block(grid.shared_bytes, static_cast<int>(warps));
 
   Lane& first = *pick();

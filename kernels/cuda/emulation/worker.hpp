@@ -10,8 +10,10 @@
 
 #include "fiber.hpp"
 #include "grid.hpp"
+#include "mbarrier.hpp"
 #include "regions.hpp"
 #include "shadow.hpp"
+#include "tensor.hpp"
 
 namespace ssim::cuda_emulated::emulation {
 
@@ -74,7 +76,7 @@ struct Copy {
   int group;
 };
 
-enum class State : std::uint8_t { unstarted, ready, at_barrier, at_collective, returned };
+enum class State : std::uint8_t { unstarted, ready, at_barrier, at_collective, at_mbarrier, returned };
 
 /// One CUDA thread.
 struct Lane {
@@ -84,6 +86,7 @@ struct Lane {
   int warp = 0, lane = 0;
   State state = State::unstarted;
   const char* waits_for = nullptr;
+  std::size_t waits_at = 0;  // of an mbarrier: where in shared memory
   Complete complete = nullptr;
   void* slot = nullptr;
   std::vector<Copy> copies;  // not yet made, oldest first
@@ -108,6 +111,11 @@ class Worker {
   void sync_block();
   void warp_collective(const char* what, Complete complete, void* slot);
   void sync_warp();
+  void mbarrier_init(void* barrier, unsigned count);
+  void mbarrier_arrive(void* barrier, unsigned bytes);
+  void mbarrier_wait(void* barrier, unsigned parity);
+  void copy_box(void* to, const Box& box, void* barrier);
+  void copy_bulk(void* to, const void* from, unsigned bytes, void* barrier);
   /// Called at each read that could be a thread's waiting for another one: the same value from the same address again
   /// and again lets others run, and in the end is an error.
   void watch(const void* address, std::uint64_t value);
@@ -138,6 +146,10 @@ class Worker {
   std::string stuck() const;
   void record(const std::string& text);
   char* take_stack();
+  Mbarriers::Entry& find_mbarrier(void* barrier);
+  bool complete_phase(Mbarriers::Entry& entry);
+  bool complete_any_phase();
+  void start_copy(char* to, std::size_t bytes, std::vector<Mbarriers::Piece> pieces, void* barrier);
   void access_elsewhere(const void* address, std::size_t bytes, bool write);
   [[noreturn]] void fail_race(const SharedShadow::Race& race, bool write);
 
@@ -156,6 +168,7 @@ class Worker {
   Reservation shared_;
   char* shared_base_ = nullptr;
   SharedShadow shadow_;
+  Mbarriers mbarriers_;
   bool checking_ = false;          // off while the emulation itself works on a lane's stack
   const void* unknown_ = nullptr;  // the last address that was seen to be in none of the known places
   Region recent_[8];               // where accesses went lately, all of it allowed
