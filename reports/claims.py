@@ -120,6 +120,7 @@ def _judge_one(run: Run, claim: dict, key: Key, known: dict, stand_in: dict) -> 
         if not found["converged"]:
             notes.append("a row of it did not converge")
     entry["note"] = "; ".join(notes)
+    entry["notes"] = notes
     return entry
 
 

@@ -42,10 +42,12 @@ def number(value: float | None, digits: int = 3) -> str:
     """Enough digits to compare, none to impress: 0.0123, 4.56, 789, 12300."""
     if value is None:
         return "–"
-    if value and abs(value) < 1e-3:
+    if value == 0:
+        return "0"
+    if abs(value) < 1e-3:
         return f"{value:.1e}"
-    text = f"{value:.{digits}g}"
-    return f"{float(text):.0f}" if "e" in text else text
+    text = f"{value:#.{digits}g}"
+    return f"{float(text):.0f}" if "e" in text else text.rstrip(".")
 
 
 def speedup(ratio: dict | None) -> str:
@@ -83,16 +85,31 @@ def headline_table(report: dict, spec: dict) -> list[dict]:
     return table
 
 
-def _claim(claim: dict) -> dict:
-    least, most = claim["range"]
-    measured = claim["ratio"] is not None
-    return claim | {
-        "shape": quote.shape(claim),
-        "range_text": f"≥ {least:g}" if most is None else f"{least:g} to {most:g}",
-        "ratio_text": f"{number(claim['ratio'])}×" if measured else "–",
-        "interval_text": f"{number(claim['low'])} to {number(claim['high'])}" if claim["low"] is not None else "–",
-        "note": claim["note"].replace("|", "\\|"),
-    }
+def _claims(report: dict) -> tuple[list[dict], list[str], list[str]]:
+    """Lines of the claims' table, their notes (each told once, lines have their numbers), and claims with no figure."""
+    lines, notes, absent = [], [], []
+    measured = {c["name"] for c in report["claims"] if c["verdict"] != "NOT MEASURED"}
+    for claim in report["claims"]:
+        if claim["name"] not in measured:
+            reason = f"{claim['name']}: {claim['note']}"
+            if reason not in absent:
+                absent.append(reason)
+            continue
+        for note in claim["notes"]:
+            if note not in notes:
+                notes.append(note)
+        least, most = claim["range"]
+        lines.append(
+            claim
+            | {
+                "shape": quote.shape(claim),
+                "range_text": f"≥ {least:g}" if most is None else f"{least:g} to {most:g}",
+                "ratio_text": "–" if claim["ratio"] is None else f"{number(claim['ratio'])}×",
+                "interval_text": "–" if claim["low"] is None else f"{number(claim['low'])} to {number(claim['high'])}",
+                "marks": ", ".join(str(notes.index(note) + 1) for note in claim["notes"]),
+            }
+        )
+    return lines, notes, absent
 
 
 def _groups(report: dict) -> list[dict]:
@@ -150,6 +167,7 @@ def markdown(report: dict, spec: dict, pictures: dict[str, str]) -> str:
     wrong = [
         {"key": Key(*(r[f] for f in Key._fields)).text(), "error": r["error"]} for r in report["rows"] if r["error"]
     ]
+    claims, notes, absent = _claims(report)
     return template.render(
         report=report,
         spec=spec,
@@ -158,7 +176,9 @@ def markdown(report: dict, spec: dict, pictures: dict[str, str]) -> str:
         pictures=pictures,
         headline=judging.headline(report["claims"]),
         headline_table=headline_table(report, spec),
-        claims=[_claim(c) for c in report["claims"]],
+        claims=claims,
+        notes=notes,
+        absent=absent,
         groups=_groups(report),
         wrong=wrong,
         skipped=_skipped(report),
