@@ -96,7 +96,14 @@ def jobs() -> int:
     return max(1, min(cores, int(free / 2)))
 
 
-def build(context) -> None:
+def _known(targets: list[str]) -> list[str]:
+    """Those that this configuration has: without Google Benchmark, say, there is no ssim_bench."""
+    text = (BUILD / "build.ninja").read_text()
+    return [target for target in targets if f"\nbuild {target}:" in text]
+
+
+def build(context, targets: list[str]) -> None:
+    """Compiles these targets; all if there are none."""
     stamp = STATE / "configure.json"
     wanted = _wanted(context)
     configured = (BUILD / "build.ninja").exists() and (BUILD / "meson-private" / "coredata.dat").exists()
@@ -111,7 +118,7 @@ def build(context) -> None:
         _configure(context, wanted)
     STATE.mkdir(parents=True, exist_ok=True)
     log = STATE / "build.log"
-    command = [context.interpreter.ninja, "-C", str(BUILD), f"-j{jobs()}"]
+    command = [context.interpreter.ninja, "-C", str(BUILD), f"-j{jobs()}", *_known(targets)]
     env = context.environment()
     begin = time.monotonic()
     if sys.stdout.isatty():

@@ -38,10 +38,10 @@ class Context:
         assert self.interpreter
         return self.interpreter.path
 
-    def build(self) -> None:
+    def build(self, targets: list[str]) -> None:
         from frontdoor import building
 
-        building.build(self)
+        building.build(self, targets)
 
 
 def _packages() -> None:
@@ -56,7 +56,7 @@ def _same(a: str, b: str) -> bool:
     return os.path.abspath(a) == os.path.abspath(b) or (shutil.which(a) or a) == (shutil.which(b) or b)
 
 
-def prepare(needs: str) -> Context:
+def prepare(needs: str, targets: list[str]) -> Context:
     """needs: "nothing", "python" (the interpreter and its packages), "setup" (all that a build takes) or "build"."""
     if needs == "nothing":
         return Context(None)
@@ -84,7 +84,7 @@ def prepare(needs: str) -> Context:
             if interpreter.install_cuda_compiler(chosen):
                 machine.nvcc.cache_clear()
         if needs == "build":
-            context.build()
+            context.build(targets)
         if machine.have_driver() and not chosen.torch_cuda:
             warn(
                 f"torch {chosen.versions['torch']} of {chosen.path} is CPU-only although there is a GPU: "

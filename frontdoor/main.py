@@ -2,8 +2,9 @@
 """Finds the command, parses its arguments, sees to what it needs, and runs it under the chosen interpreter.
 
 A command is a module of frontdoor/commands: a docstring (first line = its line in the list), EXAMPLE, optionally NEEDS
-("nothing", "python", "setup" or "build"; default "build"), PASSES_THROUGH (all arguments go on unparsed, as
-args.passed), arguments(parser), check(args) before anything is set up, and run(args, context) -> exit status.
+("nothing", "python", "setup" or "build"; default "build"), TARGETS (what to build; default: everything), PASSES_THROUGH
+(all arguments go on unparsed, as args.passed), arguments(parser), check(args) before anything is set up, and
+run(args, context) -> exit status.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ def main(arguments: list[str]) -> int:
         command.check(args)
     from frontdoor.context import prepare
 
-    context = prepare(getattr(command, "NEEDS", "build"))
+    context = prepare(getattr(command, "NEEDS", "build"), getattr(command, "TARGETS", []))
     return command.run(args, context)
 
 

@@ -9,6 +9,7 @@ import os
 from frontdoor.place import BUILD, MISUSE, Stop
 
 PASSES_THROUGH = True
+TARGETS = ["bench/ssim_bench"]
 EXAMPLE = "./suite bench -- --benchmark_filter=production --benchmark_format=json"
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from frontdoor import machine
 from frontdoor.place import BUILD, CANNOT, GOOD, MISUSE, ROOT, WRONG, Stop, relative
 
+TARGETS = ["bench/ssim_bench"]
 EXAMPLE = """./suite profile stream
 ./suite profile tiled --mode infer --padding valid --shape 16x3x1080x1920"""
 

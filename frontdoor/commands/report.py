@@ -16,6 +16,7 @@ from frontdoor import machine
 from frontdoor.options import regex
 from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
 
+TARGETS = ["bench/ssim_bench"]
 EXAMPLE = """./suite report
 ./suite report --set smoke --filter ':(production|pytorch_mssim):'
 ./suite report --set sweep --out reports/out/sweep --resume"""
