@@ -44,7 +44,7 @@ def number(value: float | None, digits: int = 3) -> str:
         return "–"
     if value == 0:
         return "0"
-    if abs(value) < 1e-3:
+    if not 1e-3 <= abs(value) < 1e6:
         return f"{value:.1e}"
     text = f"{value:#.{digits}g}"
     return f"{float(text):.0f}" if "e" in text else text.rstrip(".")
