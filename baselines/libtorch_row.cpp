@@ -113,6 +113,7 @@ Implementation libtorch_row(const Formula& formula, Device device) {
       .baseline = true,
       .capturable = false,
       .basis = Basis::classic,
+      .mean_is_fp32 = true,
       .supports = [formula, device](const Problem& p, Mode mode) { return supports(formula, device, p, mode); },
       .workspace_bytes = [](const Problem&, Mode) -> std::int64_t { return 0; },
       .value = [formula, device](const Problem& p,

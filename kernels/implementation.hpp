@@ -41,6 +41,8 @@ struct Implementation {
   /// Neither allocates nor synchronises, so a call can be captured into a CUDA graph.
   bool capturable = true;
   Basis basis = Basis::sum_difference;
+  /// The mean has passed through an fp32 scalar on its way, which cannot hold 1 - SSIM near 1.
+  bool mean_is_fp32 = false;
   /// "" = yes, else the reason why not. Never a silent skip.
   std::function<std::string(const Problem&, Mode)> supports;
   /// 0, or at least kControlBytes.

@@ -37,7 +37,7 @@ struct Case::State {
   std::uint64_t x_fingerprint = 0, y_fingerprint = 0;
 
   std::once_flag once;
-  double mean = 0, loss = 0, rms = 0;
+  double mean = 0, loss = 0, rms = 0, peak = 0;
   std::vector<double> gradient;  // host
   Memory device_gradient;        // card
 
@@ -53,7 +53,7 @@ struct Case::State {
 
   void ask_oracle() {
     std::call_once(once, [this] {
-      double squares = 0;
+      Size size;
 #if SSIM_WITH_CUDA
       if (device == Device::cuda) {
         device_gradient = Memory(device, elements() * static_cast<std::int64_t>(sizeof(double)));
@@ -62,7 +62,7 @@ struct Case::State {
                                                  device_gradient.as<double>(), scratch.data());
         mean = answer.mean;
         loss = answer.loss;
-        squares = cuda::sum_of_squares(device_gradient.as<const double>(), elements());
+        size = cuda::size_of(device_gradient.as<const double>(), elements());
       } else
 #endif
       {
@@ -70,9 +70,10 @@ struct Case::State {
         mean = answer.mean;
         loss = answer.loss;
         gradient = std::move(answer.grad_x);
-        squares = sum_of_squares(gradient.data(), elements());
+        size = size_of(gradient.data(), elements());
       }
-      rms = std::sqrt(squares / static_cast<double>(elements()));
+      rms = std::sqrt(size.squares / static_cast<double>(elements()));
+      peak = size.peak;
     });
   }
 
@@ -264,26 +265,27 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
   if (!(verdict.mean_error <= infinity)) verdict.mean_error = infinity;
   verdict.loss_error = state.loss > 0 ? std::abs((1 - mean[1]) - state.loss) / state.loss : verdict.mean_error;
   if (!(verdict.loss_error <= infinity)) verdict.loss_error = infinity;
+  const double positions = static_cast<double>(problem.counted());
+  const double mean_limit = allowed.mean + allowed.position / std::sqrt(positions);
   Comparison worst;
   double limit = 0, scale = 1;
   if (train) {
     scale = static_cast<double>(random_weight(c.seed()));
-    limit = std::abs(scale) *
-            (allowed.gradient * state.rms + allowed.gradient_unit / static_cast<double>(problem.counted()));
+    const double size = allowed.peak ? state.peak : state.rms;
+    limit = std::abs(scale) * (allowed.gradient * size + allowed.gradient_unit / positions);
     worst = state.compare_gradient(buffers.gradient(), scale, limit);
     // Where the oracle's gradient is zero its RMS is no unit; 1 / N is one then.
-    const double unit = std::abs(scale) * (state.rms > 1e-9 / static_cast<double>(problem.counted())
-                                               ? state.rms
-                                               : 1 / static_cast<double>(problem.counted()));
+    const double unit = std::abs(scale) * (size > 1e-9 / positions ? size : 1 / positions);
+    verdict.gradient_unit_error = worst.worst / std::abs(scale) * positions;
     verdict.gradient_error = worst.worst / unit;
     verdict.gradient_corner = worst.corner / unit;
     verdict.gradient_edge = worst.edge / unit;
     verdict.gradient_interior = worst.interior / unit;
     verdict.worst = worst.index;
   }
-  if (!(verdict.mean_error <= allowed.mean)) {
+  if (!(verdict.mean_error <= mean_limit)) {
     return format("mean %.12g, oracle %.12g: off by %.3g, allowed %.3g", mean[1], state.mean, verdict.mean_error,
-                  allowed.mean);
+                  mean_limit);
   }
   if (allowed.loss > 0 && !(verdict.loss_error <= allowed.loss)) {
     return format("1 - SSIM %.9g, oracle %.9g: off by %.3g of it, allowed %.3g", 1 - mean[1], state.loss,

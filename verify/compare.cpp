@@ -74,12 +74,15 @@ std::string place(const Problem& p, std::int64_t index) {
          (where == Region::corner ? " (corner)" : where == Region::edge ? " (edge)" : " (interior)");
 }
 
-double sum_of_squares(const double* values, std::int64_t count) {
-  double total = 0;
+Size size_of(const double* values, std::int64_t count) {
+  Size total;
   for (std::int64_t first = 0; first < count; first += 4096) {
     double sum = 0;
-    for (std::int64_t i = first; i < std::min(count, first + 4096); ++i) sum += values[i] * values[i];
-    total += sum;
+    for (std::int64_t i = first; i < std::min(count, first + 4096); ++i) {
+      sum += values[i] * values[i];
+      total.peak = std::max(total.peak, std::abs(values[i]));
+    }
+    total.squares += sum;
   }
   return total;
 }

@@ -32,8 +32,11 @@ constexpr Region region(const Problem& problem, std::int64_t row, std::int64_t c
 /// "plane 3, row 0, column 17 (edge)" for messages.
 std::string place(const Problem& problem, std::int64_t index);
 
-/// Sum of the squares, in a fixed order.
-double sum_of_squares(const double* values, std::int64_t count);
+struct Size {
+  double squares = 0;  // sum of the squares, in a fixed order
+  double peak = 0;     // largest absolute value
+};
+Size size_of(const double* values, std::int64_t count);
 
 /// A hash of the bits of `count` floats; any change of one of them changes it.
 std::uint64_t fingerprint(const float* values, std::int64_t count);

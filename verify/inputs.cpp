@@ -56,8 +56,8 @@ double smooth(const At& at, std::uint64_t stream = 0) {
   return 0.5 + 0.35 * sum / 3;
 }
 
-// Smooth, plus waves of 4 to 12 pixels and grain.
-double textured(const At& at) {
+// Smooth, plus waves of 4 to 12 pixels. Where the waves cancel each other there are flat spots.
+double waves(const At& at) {
   double sum = 0;
   for (std::uint64_t i = 0; i < 3; ++i) {
     const std::uint64_t s = 500 + 3 * i;
@@ -65,8 +65,11 @@ double textured(const At& at) {
     const double along = std::cos(angle) * static_cast<double>(at.row) + std::sin(angle) * static_cast<double>(at.column);
     sum += std::sin(6.2831853 * along / length + 6.2831853 * at.plane_random(s + 2));
   }
-  return smooth(at) * 0.6 + 0.2 + 0.05 * sum + 0.03 * at.noise(7);
+  return smooth(at) * 0.6 + 0.2 + 0.1 * sum;
 }
+
+// The same with grain of 0.1: no window is flat.
+double textured(const At& at) { return waves(at) + 0.1 * at.noise(7); }
 
 Two near(const At& at, double distance) {
   const double x = smooth(at);
@@ -137,7 +140,7 @@ const std::vector<Definition>& definitions() {
        [](const At& at) {
          return Two{static_cast<double>((at.row + at.column) % 2), static_cast<double>((at.row / 2 + at.column / 2) % 2)};
        }},
-      {{"textured", "waves and grain, noise of 0.05 between the images"},
+      {{"textured", "waves and grain of 0.1, noise of 0.05 between the images"},
        [](const At& at) {
          const double x = textured(at);
          return Two{x, x + 0.05 * at.noise(8)};
@@ -159,10 +162,15 @@ const std::vector<Definition>& definitions() {
          return Two{at.row == place.row && at.column == place.column ? 1.0 : 0.0,
                     at.row == place.row && at.column == next ? 0.5 : 0.0};
        }},
-      {{"smooth", "long waves, another one of 0.02 and noise of 0.01 between the images"},
+      {{"smooth", "long waves, and another long wave between the images"},
        [](const At& at) {
          const double x = smooth(at);
-         return Two{x, x + 0.04 * (smooth(at, 5) - 0.5) + 0.01 * at.noise(8)};
+         return Two{x, x + 0.2 * (smooth(at, 5) - 0.5)};
+       }},
+      {{"waves", "waves of 4 to 12 pixels that cancel in spots, noise of 0.05 between the images"},
+       [](const At& at) {
+         const double x = waves(at);
+         return Two{x, x + 0.05 * at.noise(8)};
        }},
       {{"near_1e-2", "smooth, noise of 1e-2 between the images"}, [](const At& at) { return near(at, 1e-2); }},
       {{"near_3e-3", "smooth, noise of 3e-3 between the images"}, [](const At& at) { return near(at, 3e-3); }},

@@ -58,7 +58,8 @@ class PerBlock {
 
 template <typename T, typename Join>
 __device__ void join_block(T own, T* per_block, const Join& join) {
-  __shared__ T of_thread[kThreads];
+  __shared__ alignas(16) unsigned char storage[kThreads * sizeof(T)];  // T may have initialisers
+  T* of_thread = reinterpret_cast<T*>(storage);
   of_thread[threadIdx.x] = own;
   __syncthreads();
   for (int half = kThreads / 2; half > 0; half /= 2) {
@@ -183,12 +184,17 @@ __global__ void __launch_bounds__(kThreads) compare_elements(Problem p, const fl
   join_block(result, per_block, [](Comparison& into, const Comparison& from) { join_comparison(into, from); });
 }
 
-__global__ void __launch_bounds__(kThreads) square_sum(const double* values, std::int64_t count, double* per_block) {
-  double sum = 0;
+__global__ void __launch_bounds__(kThreads)
+    size_kernel(const double* values, std::int64_t count, Size* per_block) {
+  Size size;
   each(Problem{.width = count}, [&](std::int64_t i, std::int64_t, std::int64_t, std::int64_t) {
-    sum += values[i] * values[i];
+    size.squares += values[i] * values[i];
+    size.peak = fmax(size.peak, fabs(values[i]));
   });
-  join_block(sum, per_block, [](double& into, double from) { into += from; });
+  join_block(size, per_block, [](Size& into, const Size& from) {
+    into.squares += from.squares;
+    into.peak = fmax(into.peak, from.peak);
+  });
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -232,12 +238,15 @@ Comparison compare(const Problem& problem, const float* got, const double* want,
   return all;
 }
 
-double sum_of_squares(const double* values, std::int64_t count) {
-  PerBlock<double> per_block;
-  square_sum<<<kBlocks, kThreads>>>(values, count, per_block.data());
-  double sum = 0;
-  for (const double s : per_block.fetch("square_sum")) sum += s;
-  return sum;
+Size size_of(const double* values, std::int64_t count) {
+  PerBlock<Size> per_block;
+  size_kernel<<<kBlocks, kThreads>>>(values, count, per_block.data());
+  Size all;
+  for (const Size& s : per_block.fetch("size_kernel")) {
+    all.squares += s.squares;
+    all.peak = std::max(all.peak, s.peak);
+  }
+  return all;
 }
 
 std::uint64_t fingerprint(const float* values, std::int64_t count) {

@@ -22,7 +22,7 @@ std::int64_t oracle_scratch_bytes(const Problem& problem);
 Answer oracle(const Problem& problem, const float* x, const float* y, double* gradient, void* scratch);
 
 Comparison compare(const Problem& problem, const float* got, const double* want, double scale, double limit);
-double sum_of_squares(const double* values, std::int64_t count);
+Size size_of(const double* values, std::int64_t count);
 std::uint64_t fingerprint(const float* values, std::int64_t count);
 
 }  // namespace ssim::verify::cuda

@@ -67,6 +67,7 @@ Implementation operator_row(Device device) {
       .device = device,
       .tile = {},
       .capturable = false,
+      .mean_is_fp32 = true,
       .supports = [device](const Problem& p, Mode mode) { return supports(device, p, mode); },
       .workspace_bytes = [](const Problem&, Mode) -> std::int64_t { return 0; },
       .value = [device](const Problem& p, const Arguments& a) { return run(device, p, a, Mode::infer); },

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// Control of the defects (kernels/defect.hpp) in the rows of the mutants' build.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "kernels/defect.hpp"
+
+namespace ssim::verify {
+
+struct NamedDefect {
+  Defect defect;
+  const char* name;
+};
+const std::vector<NamedDefect>& all_defects();
+
+/// Switches one on (and the others off); Defect::none switches all off.
+void activate(Defect defect);
+
+/// Whether a row has asked for the defect since forget_asked().
+bool was_asked(Defect defect);
+void forget_asked();
+
+}  // namespace ssim::verify
