@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "fiber.hpp"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(SSIM_PORTABLE_FIBERS)
 // System V ABI: rbx, rbp and r12-r15 belong to the caller. The floating-point control words are never changed here.
 asm(R"(
 .text

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
-// Contexts of execution that one host thread switches between: a stack and where it was left.
+// Contexts of execution that one host thread switches between: a stack and where it was left. On x86-64 by a few
+// instructions of our own, elsewhere (or with SSIM_PORTABLE_FIBERS) by ucontext, which costs a system call a switch.
 #pragma once
 
 #include <cstddef>
 
-#if !defined(__x86_64__)
+#if !defined(__x86_64__) || defined(SSIM_PORTABLE_FIBERS)
 #include <ucontext.h>
 #endif
 
 namespace ssim::cuda_emulated::emulation {
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(SSIM_PORTABLE_FIBERS)
 
 /// Where a context was left: its stack pointer, the registers that a call must keep lie above it.
 struct Context {
