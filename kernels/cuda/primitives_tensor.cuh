@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Primitives for kernels on tensor cores: packed half precision, matrix products and their fragments, barriers in shared
-// memory that count bytes, and copies that the hardware makes on its own (TMA). Device and host version, like
+// Primitives for kernels on tensor cores: packed half precision, matrix products and their fragments, barriers in
+// shared memory that count bytes, and copies that the hardware makes on its own (TMA). Device and host version, like
 // primitives.cuh, which this includes.
 //
 // Fragments are those of the PTX manual, section "Matrix fragments for mma": with g = lane / 4 and t = lane % 4,
