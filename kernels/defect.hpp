@@ -4,12 +4,11 @@
 // time. Every defect that a row has must be caught by verify/test_mutants.cpp.
 #pragma once
 
-#define SSIM_DEFECTS(defect)                                                                     \
-  defect(zero_gradient) defect(tap_wrong) defect(window_off_by_one) defect(wrong_c2)             \
-      defect(term_dropped) defect(halo_right) defect(last_row_skipped) defect(batch_ignored)     \
-          defect(output_accumulated) defect(write_past_end) defect(input_modified)               \
-              defect(not_deterministic) defect(nan_swallowed) defect(padding_ignored)            \
-                  defect(weight_ignored) defect(control_block_dirty)
+#define SSIM_DEFECTS(defect)                                                                              \
+  defect(zero_gradient) defect(tap_wrong) defect(window_off_by_one) defect(wrong_c2) defect(term_dropped) \
+      defect(halo_right) defect(last_row_skipped) defect(batch_ignored) defect(output_accumulated)        \
+          defect(write_past_end) defect(input_modified) defect(not_deterministic) defect(nan_swallowed)   \
+              defect(padding_ignored) defect(weight_ignored) defect(control_block_dirty)
 
 namespace ssim {
 

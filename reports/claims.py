@@ -125,7 +125,7 @@ def _judge_one(run: Run, claim: dict, key: Key, known: dict, stand_in: dict) -> 
 
 
 def headline(claims: list[dict]) -> list[str]:
-    """One line a claim: its verdict where they agree, else how many of each; the unmeasured ones share the last line."""
+    """One line a claim: its verdict where they agree, else how many of each; unmeasured ones share the last."""
     lines, unmeasured = [], []
     for name in dict.fromkeys(c["name"] for c in claims):
         of_name = [c for c in claims if c["name"] == name]

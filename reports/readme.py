@@ -37,7 +37,8 @@ def section(folder: Path) -> str:
     lines += [f"| shape | mode | padding | clock | {spec['headline']} | baseline | its time | speed-up |"]
     lines += ["|---|---|---|---|---:|---|---:|---:|"]
     lines += ["| " + " | ".join(row[c] for c in COLUMNS) + " |" for row in table]
-    picture = next((n for n in ("speedup_by_resolution", "time_against_ceilings") if (folder / f"{n}.png").exists()), None)
+    pictures = ("speedup_by_resolution", "time_against_ceilings")
+    picture = next((name for name in pictures if (folder / f"{name}.png").exists()), None)
     if picture:
         where = (folder / f"{picture}.png").relative_to(ROOT)
         lines += ["", f"![{picture.replace('_', ' ')}]({where})"]

@@ -3,8 +3,8 @@
 
     ./suite python reports/stand_in.py reports/results/peers/h200-2026-11-22.csv reports/results/h200/report.json
 
-The first file has the package's own times on one card, the second a report of a card of the same kind. Both are medians
-of many samples, but of different days, so each ratio is given an interval of 3 %, within which two cards of a kind agree.
+The first file has the package's own times on one card, the second a report of a card of the same kind. Both are
+medians of many samples, but of different days, so each ratio is given an interval of 3 %.
 """
 
 from __future__ import annotations

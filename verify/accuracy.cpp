@@ -117,7 +117,8 @@ int run(int argc, char** argv) {
   try {
     expression = std::regex(filter);
   } catch (const std::regex_error& error) {
-    std::fprintf(stderr, "ssim_accuracy: --filter '%s' is not a regular expression: %s\n", filter.c_str(), error.what());
+    std::fprintf(stderr, "ssim_accuracy: --filter '%s' is not a regular expression: %s\n", filter.c_str(),
+                 error.what());
     return 2;
   }
   Table table;

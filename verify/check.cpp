@@ -187,7 +187,7 @@ class Buffers {
     const struct {
       const char* name;
       const Memory& memory;
-    } all[] = {{"mean", mean_},       {"grad_x", gradient_}, {"workspace", workspace_},
+    } all[] = {{"mean", mean_},     {"grad_x", gradient_}, {"workspace", workspace_},
                {"weight", weight_}, {"x", state.x},        {"y", state.y}};
     for (const auto& [name, memory] : all) {
       if (const std::string damage = memory.damage(); !damage.empty()) return std::string(name) + " was " + damage;
@@ -216,7 +216,8 @@ class Buffers {
     if (workspace_.bytes() == 0) return "";
     const std::vector<unsigned char> all = head();
     for (std::size_t i = 0; i < all.size(); ++i) {
-      if (all[i]) return format("control block of the workspace is not zero after the call (byte %zu is %d)", i, all[i]);
+      if (all[i])
+        return format("control block of the workspace is not zero after the call (byte %zu is %d)", i, all[i]);
     }
     return "";
   }
@@ -239,7 +240,8 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
   if (row.device != c.device()) return format("case is on device %s", to_string(c.device()));
   if (const std::string reason = row.supports(problem, mode); !reason.empty()) return "not supported: " + reason;
   const std::int64_t asked = row.workspace_bytes(problem, mode);
-  if (asked != 0 && asked < kControlBytes) return format("workspace_bytes = %" PRId64 " is neither 0 nor >= 256", asked);
+  if (asked != 0 && asked < kControlBytes)
+    return format("workspace_bytes = %" PRId64 " is neither 0 nor >= 256", asked);
 
   Buffers buffers(row, c, mode);
   double mean[2] = {};

@@ -45,7 +45,7 @@ struct Verdict {
   double mean_error = 0;      // |mean - oracle|
   double loss_error = 0;      // the same relative to 1 - SSIM
   double gradient_error = 0;  // train: worst |g - oracle| in units of the RMS of the oracle's gradient
-  double gradient_unit_error = 0;  // the same in units of 1 / (positions counted)
+  double gradient_unit_error = 0;                                        // the same in units of 1 / (positions counted)
   double gradient_corner = 0, gradient_edge = 0, gradient_interior = 0;  // the same, by region
   std::int64_t worst = -1;                                               // flat index of the worst gradient element
 };

@@ -71,7 +71,9 @@ std::string place(const Problem& p, std::int64_t index) {
   const Region where = region(p, row, column);
   return "image " + std::to_string(plane / p.channels) + ", channel " + std::to_string(plane % p.channels) + ", row " +
          std::to_string(row) + ", column " + std::to_string(column) +
-         (where == Region::corner ? " (corner)" : where == Region::edge ? " (edge)" : " (interior)");
+         (where == Region::corner ? " (corner)"
+          : where == Region::edge ? " (edge)"
+                                  : " (interior)");
 }
 
 Size size_of(const double* values, std::int64_t count) {

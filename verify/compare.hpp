@@ -10,9 +10,9 @@
 namespace ssim::verify {
 
 struct Comparison {
-  double worst = 0;           // largest |got - scale * want|; infinite where got is NaN or infinite
-  std::int64_t index = -1;    // its flat index (the lowest of several)
-  double got = 0, want = 0;   // the two values there, want scaled
+  double worst = 0;                           // largest |got - scale * want|; infinite where got is NaN or infinite
+  std::int64_t index = -1;                    // its flat index (the lowest of several)
+  double got = 0, want = 0;                   // the two values there, want scaled
   double corner = 0, edge = 0, interior = 0;  // the worst of each region
   std::int64_t exceeding = 0;                 // elements with !(error <= limit)
 };

@@ -50,7 +50,8 @@ double smooth(const At& at, std::uint64_t stream = 0) {
     const std::uint64_t s = 10 * stream + 3 * i;
     const double length = 25 + 65 * at.plane_random(s), angle = 6.2831853 * at.plane_random(s + 1);
     const double phase = 6.2831853 * at.plane_random(s + 2);
-    const double along = std::cos(angle) * static_cast<double>(at.row) + std::sin(angle) * static_cast<double>(at.column);
+    const double along =
+        std::cos(angle) * static_cast<double>(at.row) + std::sin(angle) * static_cast<double>(at.column);
     sum += std::sin(6.2831853 * along / length + phase);
   }
   return 0.5 + 0.35 * sum / 3;
@@ -62,7 +63,8 @@ double waves(const At& at) {
   for (std::uint64_t i = 0; i < 3; ++i) {
     const std::uint64_t s = 500 + 3 * i;
     const double length = 4 + 8 * at.plane_random(s), angle = 6.2831853 * at.plane_random(s + 1);
-    const double along = std::cos(angle) * static_cast<double>(at.row) + std::sin(angle) * static_cast<double>(at.column);
+    const double along =
+        std::cos(angle) * static_cast<double>(at.row) + std::sin(angle) * static_cast<double>(at.column);
     sum += std::sin(6.2831853 * along / length + 6.2831853 * at.plane_random(s + 2));
   }
   return smooth(at) * 0.6 + 0.2 + 0.1 * sum;
@@ -135,10 +137,13 @@ struct Definition {
 const std::vector<Definition>& definitions() {
   static const std::vector<Definition> all = {
       {{"uniform", "independent noise in [0, 1)"},
-       [](const At& at) { return Two{at.pixel_random(1), at.pixel_random(2)}; }},
+       [](const At& at) {
+         return Two{at.pixel_random(1), at.pixel_random(2)};
+       }},
       {{"checkerboard", "0 and 1 in fields of one pixel against fields of two"},
        [](const At& at) {
-         return Two{static_cast<double>((at.row + at.column) % 2), static_cast<double>((at.row / 2 + at.column / 2) % 2)};
+         return Two{static_cast<double>((at.row + at.column) % 2),
+                    static_cast<double>((at.row / 2 + at.column / 2) % 2)};
        }},
       {{"textured", "waves and grain of 0.1, noise of 0.05 between the images"},
        [](const At& at) {
@@ -146,10 +151,17 @@ const std::vector<Definition>& definitions() {
          return Two{x, x + 0.05 * at.noise(8)};
        }},
       {{"dark", "noise in [0, 1e-4)"},
-       [](const At& at) { return Two{1e-4 * at.pixel_random(1), 1e-4 * at.pixel_random(2)}; }},
-      {{"hdr", "noise in [0, 20)"}, [](const At& at) { return Two{20 * at.pixel_random(1), 20 * at.pixel_random(2)}; }},
+       [](const At& at) {
+         return Two{1e-4 * at.pixel_random(1), 1e-4 * at.pixel_random(2)};
+       }},
+      {{"hdr", "noise in [0, 20)"},
+       [](const At& at) {
+         return Two{20 * at.pixel_random(1), 20 * at.pixel_random(2)};
+       }},
       {{"pattern", "runs of zeros, ones, noise, alternation, ramps"},
-       [](const At& at) { return Two{pattern(at, 20), pattern(at, 30)}; }},
+       [](const At& at) {
+         return Two{pattern(at, 20), pattern(at, 30)};
+       }},
       {{"anticorrelated", "y = 1 - x"},
        [](const At& at) {
          const double x = at.pixel_random(1);
@@ -186,13 +198,26 @@ const std::vector<Definition>& definitions() {
          const double x = textured(at);
          return Two{x, x};
        }},
-      {{"constant_0", "both 0"}, [](const At&) { return Two{0, 0}; }},
-      {{"constant_1", "both 1"}, [](const At&) { return Two{1, 1}; }},
+      {{"constant_0", "both 0"},
+       [](const At&) {
+         return Two{0, 0};
+       }},
+      {{"constant_1", "both 1"},
+       [](const At&) {
+         return Two{1, 1};
+       }},
       {{"flat", "0.9 with independent noise of 1e-3 in each"},
-       [](const At& at) { return Two{0.9 + 1e-3 * at.noise(8), 0.9 + 1e-3 * at.noise(9)}; }},
+       [](const At& at) {
+         return Two{0.9 + 1e-3 * at.noise(8), 0.9 + 1e-3 * at.noise(9)};
+       }},
       {{"edges", "steps between flat rectangles, y a pixel off and dimmer"},
-       [](const At& at) { return Two{steps(at, at.column), 0.95 * steps(at, at.column - 1)}; }},
-      {{"constant_unequal", "0.9 against 0.8"}, [](const At&) { return Two{0.9, 0.8}; }},
+       [](const At& at) {
+         return Two{steps(at, at.column), 0.95 * steps(at, at.column - 1)};
+       }},
+      {{"constant_unequal", "0.9 against 0.8"},
+       [](const At&) {
+         return Two{0.9, 0.8};
+       }},
       {{"photo_blur", "photographs, y blurred"}, {}},
       {{"photo_noise", "photographs, y with noise"}, {}},
       {{"photo_quantise", "photographs, y with coarse 8x8 cosine blocks"}, {}},
@@ -211,16 +236,18 @@ ImagePair photo_pair(const Problem& problem, const std::string& name, std::uint6
   const std::int64_t h = problem.height, w = problem.width;
   ImagePair out;
   out.x.resize(static_cast<std::size_t>(problem.elements()));
-  parallel_for(problem.planes(), useful_threads(4.0 * static_cast<double>(problem.elements())), [&](std::int64_t p, int) {
-    const Photograph& photo = photos[static_cast<std::size_t>((p / problem.channels + static_cast<std::int64_t>(seed % 3)) % 3)];
-    const float* from = photo.rgb.data() + p % problem.channels % 3 * photo.height * photo.width;
-    for (std::int64_t r = 0; r < h; ++r) {
-      for (std::int64_t c = 0; c < w; ++c) {
-        out.x[static_cast<std::size_t>((p * h + r) * w + c)] =
-            from[mirror(r, photo.height) * photo.width + mirror(c, photo.width)];
-      }
-    }
-  });
+  parallel_for(problem.planes(), useful_threads(4.0 * static_cast<double>(problem.elements())),
+               [&](std::int64_t p, int) {
+                 const Photograph& photo =
+                     photos[static_cast<std::size_t>((p / problem.channels + static_cast<std::int64_t>(seed % 3)) % 3)];
+                 const float* from = photo.rgb.data() + p % problem.channels % 3 * photo.height * photo.width;
+                 for (std::int64_t r = 0; r < h; ++r) {
+                   for (std::int64_t c = 0; c < w; ++c) {
+                     out.x[static_cast<std::size_t>((p * h + r) * w + c)] =
+                         from[mirror(r, photo.height) * photo.width + mirror(c, photo.width)];
+                   }
+                 }
+               });
   out.y = degrade(out.x, problem.planes(), h, w, degradation, seed);
   return out;
 }
@@ -241,7 +268,8 @@ const std::vector<InputClass>& input_classes() {
 }
 
 bool is_input_class(const std::string& name) {
-  return std::any_of(input_classes().begin(), input_classes().end(), [&](const InputClass& c) { return name == c.name; });
+  return std::any_of(input_classes().begin(), input_classes().end(),
+                     [&](const InputClass& c) { return name == c.name; });
 }
 
 ImagePair make_images(const Problem& problem, const std::string& input_class, std::uint64_t seed) {

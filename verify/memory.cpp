@@ -32,9 +32,7 @@ void check_cuda(cudaError_t error, const char* operation) {
 }
 #endif
 
-unsigned char mark_byte(std::int64_t position) {
-  return static_cast<unsigned char>(kMark >> (8 * (position % 4)));
-}
+unsigned char mark_byte(std::int64_t position) { return static_cast<unsigned char>(kMark >> (8 * (position % 4))); }
 
 void* allocate(Device device, std::int64_t bytes) {
   switch (device) {

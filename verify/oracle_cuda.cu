@@ -184,8 +184,7 @@ __global__ void __launch_bounds__(kThreads) compare_elements(Problem p, const fl
   join_block(result, per_block, [](Comparison& into, const Comparison& from) { join_comparison(into, from); });
 }
 
-__global__ void __launch_bounds__(kThreads)
-    size_kernel(const double* values, std::int64_t count, Size* per_block) {
+__global__ void __launch_bounds__(kThreads) size_kernel(const double* values, std::int64_t count, Size* per_block) {
   Size size;
   each(Problem{.width = count}, [&](std::int64_t i, std::int64_t, std::int64_t, std::int64_t) {
     size.squares += values[i] * values[i];

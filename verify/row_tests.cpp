@@ -14,7 +14,8 @@ namespace ssim::verify {
 std::string cannot_run(Device device) {
   const char* wanted = std::getenv("SUITE_DEVICE");
   const std::string only = wanted ? wanted : "";
-  if (!only.empty() && only != "auto" && only != to_string(device)) return "rows of device " + only + " only were asked for";
+  if (!only.empty() && only != "auto" && only != to_string(device))
+    return "rows of device " + only + " only were asked for";
   std::string reason;
   if (device_available(device, &reason)) return "";
   return std::string("device ") + to_string(device) + " is not available: " + reason;
@@ -28,8 +29,8 @@ const Case& shared_case(Device device, const CaseSpec& spec, std::uint64_t seed)
   static std::deque<Kept> kept;
   const Problem& p = spec.problem;
   std::string name = to_string(device);
-  for (const std::int64_t n : {p.batch, p.channels, p.height, p.width, static_cast<std::int64_t>(p.padding), spec.offset,
-                               static_cast<std::int64_t>(seed)}) {
+  for (const std::int64_t n : {p.batch, p.channels, p.height, p.width, static_cast<std::int64_t>(p.padding),
+                               spec.offset, static_cast<std::int64_t>(seed)}) {
     name += ":" + std::to_string(n);
   }
   name += ":" + spec.input_class;

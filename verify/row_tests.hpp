@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Walks rows for tests: one test per row and case, cases shared between rows, one visible skip per row, mode and padding
-// where the device is not there.
+// Walks rows for tests: one test per row and case, cases shared between rows, one visible skip per row, mode and
+// padding where the device is not there.
 #pragma once
 
 #include <functional>

@@ -35,7 +35,8 @@ TEST(Compare, FindsTheWorstItsPlaceAndItsRegion) {
 }
 
 TEST(Compare, NaNAndInfinityFailWhateverTheLimit) {
-  for (const float bad : {std::nanf(""), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
+  for (const float bad :
+       {std::nanf(""), std::numeric_limits<float>::infinity(), -std::numeric_limits<float>::infinity()}) {
     std::vector<double> want(2400, 0.0);
     std::vector<float> got(2400, 0.0f);
     got[777] = bad;
@@ -104,7 +105,9 @@ Implementation good_row() {
   throw std::runtime_error("no row for the CPU");
 }
 
-const Case& wrong_case() { return shared_case(Device::cpu, {{.batch = 2, .height = 21, .width = 34}, "uniform"}, seed()); }
+const Case& wrong_case() {
+  return shared_case(Device::cpu, {{.batch = 2, .height = 21, .width = 34}, "uniform"}, seed());
+}
 
 std::string caught(const Implementation& row, Mode mode = Mode::train) {
   const Verdict v = verify_row(row, wrong_case(), mode);
@@ -113,7 +116,8 @@ std::string caught(const Implementation& row, Mode mode = Mode::train) {
   return v.message;
 }
 
-#define EXPECT_CAUGHT(row, word) EXPECT_PRED2([](const std::string& a, const std::string& b) { return a.find(b) != a.npos; }, caught(row), word)
+#define EXPECT_CAUGHT(row, word) \
+  EXPECT_PRED2([](const std::string& a, const std::string& b) { return a.find(b) != a.npos; }, caught(row), word)
 
 // The row, and `after` behind each call.
 Implementation with(std::function<void(const Problem&, const Arguments&)> after) {
@@ -136,7 +140,8 @@ TEST(VerifyRow, PassesARowThatIsRight) {
 }
 
 TEST(VerifyRow, CatchesWrongRows) {
-  EXPECT_CAUGHT(with([](const Problem& p, const Arguments& a) { std::fill_n(a.grad_x, p.elements(), 0.0f); }), "gradient");
+  EXPECT_CAUGHT(with([](const Problem& p, const Arguments& a) { std::fill_n(a.grad_x, p.elements(), 0.0f); }),
+                "gradient");
   EXPECT_CAUGHT(with([](const Problem&, const Arguments& a) { *a.mean += 1e-5; }), "mean");
   EXPECT_CAUGHT(with([](const Problem&, const Arguments& a) { *a.mean = std::nan(""); }), "mean");
   EXPECT_CAUGHT(with([](const Problem&, const Arguments& a) { a.grad_x[17] = std::nanf(""); }), "gradient");
@@ -151,15 +156,20 @@ TEST(VerifyRow, CatchesWhatALaterCallWouldSufferFrom) {
   const Case own(Device::cpu, {.batch = 1, .height = 21, .width = 34}, "uniform", seed());
   const auto message = [&](const Implementation& row) { return verify_row(row, own, Mode::train).message; };
   int calls = 0;
-  EXPECT_NE(message(with([&](const Problem&, const Arguments& a) { *a.mean += 1e-12 * ++calls; })).find("two runs differ"),
+  EXPECT_NE(
+      message(with([&](const Problem&, const Arguments& a) { *a.mean += 1e-12 * ++calls; })).find("two runs differ"),
+      std::string::npos);
+  EXPECT_NE(message(with([&](const Problem&, const Arguments& a) {
+              a.grad_x[5] = std::nextafter(a.grad_x[5], ++calls % 2 ? 1.f : -1.f);
+            })).find("two runs differ"),
             std::string::npos);
-  EXPECT_NE(message(with([&](const Problem&, const Arguments& a) { a.grad_x[5] = std::nextafter(a.grad_x[5], ++calls % 2 ? 1.f : -1.f); }))
-                .find("two runs differ"),
+  EXPECT_NE(message(with([](const Problem&, const Arguments& a) {
+              static_cast<char*>(a.workspace)[9] = 1;
+            })).find("control block"),
             std::string::npos);
-  EXPECT_NE(message(with([](const Problem&, const Arguments& a) { static_cast<char*>(a.workspace)[9] = 1; })).find("control block"),
-            std::string::npos);
-  EXPECT_NE(message(with([](const Problem&, const Arguments& a) { static_cast<char*>(a.workspace)[a.workspace_bytes] = 1; }))
-                .find("workspace was written"),
+  EXPECT_NE(message(with([](const Problem&, const Arguments& a) {
+              static_cast<char*>(a.workspace)[a.workspace_bytes] = 1;
+            })).find("workspace was written"),
             std::string::npos);
   // Ignores the weight, and adds to what was there.
   Implementation row = good_row();

@@ -29,8 +29,12 @@ struct Call {
     weight.fill(0);
     std::copy_n(&one, 1, weight.as<float>());
     init_workspace(Device::cpu, workspace.data(), workspace.bytes());
-    arguments = {.x = x.as<float>(),     .y = y.as<float>(),         .weight = weight.as<float>(),
-                 .mean = mean.as<double>(), .grad_x = grad.as<float>(), .workspace = workspace.data(),
+    arguments = {.x = x.as<float>(),
+                 .y = y.as<float>(),
+                 .weight = weight.as<float>(),
+                 .mean = mean.as<double>(),
+                 .grad_x = grad.as<float>(),
+                 .workspace = workspace.data(),
                  .workspace_bytes = workspace.bytes()};
   }
 };
@@ -70,8 +74,8 @@ const Bad kBad[] = {
     {"grad_x_misaligned", [](Call& c) { c.arguments.grad_x = shifted(c.arguments.grad_x, 3); }, "grad_x = |4 bytes"},
     {"weight_misaligned", [](Call& c) { c.arguments.weight = shifted(c.arguments.weight, 2); }, "weight = |4 bytes"},
     {"mean_misaligned", [](Call& c) { c.arguments.mean = shifted(c.arguments.mean, 4); }, "mean = |8 bytes"},
-    {"workspace_misaligned",
-     [](Call& c) { c.arguments.workspace = static_cast<char*>(c.arguments.workspace) + 64; }, "workspace = |256 bytes"},
+    {"workspace_misaligned", [](Call& c) { c.arguments.workspace = static_cast<char*>(c.arguments.workspace) + 64; },
+     "workspace = |256 bytes"},
     {"workspace_too_small", [](Call& c) { --c.arguments.workspace_bytes; }, "workspace_bytes = |too small|needs"},
     {"workspace_negative", [](Call& c) { c.arguments.workspace_bytes = -1; }, "workspace_bytes = -1|too small|needs"},
     {"threads_negative", [](Call& c) { c.arguments.threads = -2; }, "threads = -2|0 (default) or more"},
@@ -79,10 +83,10 @@ const Bad kBad[] = {
     {"channels_negative", [](Call& c) { c.problem.channels = -3; }, "channels = -3|at least 1"},
     {"height_zero", [](Call& c) { c.problem.height = 0; }, "height = 0|at least 1"},
     {"width_negative", [](Call& c) { c.problem.width = -16; }, "width = -16|at least 1"},
-    {"valid_height_10",
-     [](Call& c) { c.problem.height = 10, c.problem.padding = Padding::valid; }, "height = 10|at least 11|valid"},
-    {"valid_width_10",
-     [](Call& c) { c.problem.width = 10, c.problem.padding = Padding::valid; }, "width = 10|at least 11|valid"},
+    {"valid_height_10", [](Call& c) { c.problem.height = 10, c.problem.padding = Padding::valid; },
+     "height = 10|at least 11|valid"},
+    {"valid_width_10", [](Call& c) { c.problem.width = 10, c.problem.padding = Padding::valid; },
+     "width = 10|at least 11|valid"},
     {"padding_unknown", [](Call& c) { c.problem.padding = static_cast<Padding>(7); }, "padding = 7|same|valid"},
     {"too_many_elements", [](Call& c) { c.problem.batch = c.problem.channels = std::int64_t{1} << 31; }, "2^57"},
     {"width_over_32_bits", [](Call& c) { c.problem.width = std::int64_t{1} << 33; }, "width = 8589934592|at most"},

@@ -117,7 +117,8 @@ int run(int argc, char** argv) {
     try {
       f.expression = std::make_unique<std::regex>(f.match);
     } catch (const std::regex_error& error) {
-      std::fprintf(stderr, "%s: --match '%s' is not a regular expression: %s\n", argv[0], f.match.c_str(), error.what());
+      std::fprintf(stderr, "%s: --match '%s' is not a regular expression: %s\n", argv[0], f.match.c_str(),
+                   error.what());
       return 2;
     }
   }

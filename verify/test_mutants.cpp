@@ -20,7 +20,8 @@ std::string caught_by(const Implementation& row) {
   for (const Padding padding : kPaddings) {
     for (const char* input_class : {"uniform", "textured"}) {
       // A case of its own each time: a mutant may spoil the images.
-      const Case one(row.device, {.batch = 2, .channels = 2, .height = 23, .width = 37, .padding = padding}, input_class, seed());
+      const Case one(row.device, {.batch = 2, .channels = 2, .height = 23, .width = 37, .padding = padding},
+                     input_class, seed());
       for (const Mode mode : {Mode::train, Mode::infer}) {
         const Verdict v = verify_row(row, one, mode);
         if (!v.ok) return "verify_row: " + v.message.substr(0, v.message.find('\n'));

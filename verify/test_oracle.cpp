@@ -52,7 +52,8 @@ TEST(Oracle, OnePixelByHand) {
   EXPECT_NEAR(answer.loss, 1 - a1 * a2 / (b1 * b2), 1e-14);
   EXPECT_NEAR(answer.map[0], answer.mean, 1e-15);
   // d/dx of the above, by the quotient rule.
-  const double da1 = 2 * w * w * 0.25, db1 = 2 * w * w * 0.75, da2 = 2 * (w - w * w) * 0.25, db2 = 2 * (w - w * w) * 0.75;
+  const double da1 = 2 * w * w * 0.25, db1 = 2 * w * w * 0.75, da2 = 2 * (w - w * w) * 0.25,
+               db2 = 2 * (w - w * w) * 0.75;
   EXPECT_NEAR(answer.grad_x[0], answer.mean * (da1 / a1 + da2 / a2 - db1 / b1 - db2 / b2), 1e-12);
 }
 
@@ -105,7 +106,8 @@ TEST_P(Differences, MatchTheAnalyticGradient) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Oracle, Differences,
-                         testing::Combine(testing::Values("uniform", "textured", "smooth", "edges", "impulse", "near_1e-2"),
+                         testing::Combine(testing::Values("uniform", "textured", "smooth", "edges", "impulse",
+                                                          "near_1e-2"),
                                           testing::Values(Padding::same, Padding::valid)));
 
 TEST(Oracle, MapAveragesToTheMeanAndValidIsTheInteriorOfSame) {
@@ -169,8 +171,7 @@ TEST(Oracle, OfTheCardIsThatOfTheHost) {
       Memory scratch(Device::cuda, cuda::oracle_scratch_bytes(p));
       x.upload(im.x.data());
       y.upload(im.y.data());
-      const cuda::Answer card =
-          cuda::oracle(p, x.as<float>(), y.as<float>(), gradient.as<double>(), scratch.data());
+      const cuda::Answer card = cuda::oracle(p, x.as<float>(), y.as<float>(), gradient.as<double>(), scratch.data());
       EXPECT_NEAR(card.mean, host.mean, 1e-11) << c.name;
       EXPECT_NEAR(card.loss, host.loss, 1e-11) << c.name;
       const std::vector<double> g = gradient.download<double>();

@@ -100,8 +100,11 @@ void planes_may_be_permuted(const Implementation& row, const Problem& p, Mode mo
     return out;
   };
   const Result permuted = run_row(row, p, mode, permute(im.x), permute(im.y));
-  EXPECT_NEAR(permuted.mean, straight.mean, row.mean_is_fp32 ? 1.2e-7 : 1e-8);  // a thread may add up several planes in fp32
-  if (mode == Mode::train) { EXPECT_TRUE(same_bits(permuted.gradient, permute(straight.gradient))); }
+  EXPECT_NEAR(permuted.mean, straight.mean,
+              row.mean_is_fp32 ? 1.2e-7 : 1e-8);  // a thread may add up several planes in fp32
+  if (mode == Mode::train) {
+    EXPECT_TRUE(same_bits(permuted.gradient, permute(straight.gradient)));
+  }
 }
 
 void powers_of_two_scale_exactly(const Implementation& row, const Problem& p, Mode mode) {
@@ -135,12 +138,28 @@ void flips_and_transposition(const Implementation& row, const Problem& p, Mode m
     const Result r = run_row(row, q, mode, turned(im.x, to, q.width), turned(im.y, to, q.width));
     EXPECT_NEAR(r.mean, straight.mean, 1e-6) << name;
     if (mode == Mode::train) {
-      EXPECT_LE(worst_difference(r.gradient, turned(straight.gradient, to, q.width)), 1e-4 * peak(straight.gradient)) << name;
+      EXPECT_LE(worst_difference(r.gradient, turned(straight.gradient, to, q.width)), 1e-4 * peak(straight.gradient))
+          << name;
     }
   };
-  check("left-right", [&](std::int64_t r, std::int64_t c) { return Pair{r, p.width - 1 - c}; }, false);
-  check("up-down", [&](std::int64_t r, std::int64_t c) { return Pair{p.height - 1 - r, c}; }, false);
-  check("transposed", [&](std::int64_t r, std::int64_t c) { return Pair{c, r}; }, true);
+  check(
+      "left-right",
+      [&](std::int64_t r, std::int64_t c) {
+        return Pair{r, p.width - 1 - c};
+      },
+      false);
+  check(
+      "up-down",
+      [&](std::int64_t r, std::int64_t c) {
+        return Pair{p.height - 1 - r, c};
+      },
+      false);
+  check(
+      "transposed",
+      [&](std::int64_t r, std::int64_t c) {
+        return Pair{c, r};
+      },
+      true);
 }
 
 // The mean is NaN, other planes are bitwise as they were, and every pixel whose window sees the bad one is NaN. How far
@@ -209,7 +228,8 @@ const RegisterTests registration([](Registrar& r) {
   property(r, "planes_may_be_permuted", kSmall, planes_may_be_permuted);
   property(r, "powers_of_two_scale_exactly", kSmall, powers_of_two_scale_exactly);
   property(r, "flips_and_transposition", kSmall, flips_and_transposition);
-  property(r, "bad_pixels_stay_in_their_plane", {.batch = 3, .height = 23, .width = 37}, bad_pixels_stay_in_their_plane);
+  property(r, "bad_pixels_stay_in_their_plane", {.batch = 3, .height = 23, .width = 37},
+           bad_pixels_stay_in_their_plane);
   property(r, "threads_do_not_matter", {.batch = 1, .channels = 2, .height = 70, .width = 90}, threads_do_not_matter);
   property(r, "gradient_is_that_of_the_value", kSmall, gradient_is_that_of_the_value);
 });
