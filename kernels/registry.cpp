@@ -6,7 +6,7 @@
 
 #define SSIM_CPU_ROWS(row) row(reference) row(stream)
 
-#define SSIM_CUDA_ROWS(row) row(naive) row(tiled) row(stream)
+#define SSIM_CUDA_ROWS(row) row(naive) row(tiled) row(stream) row(tensor) row(tensor_portable)
 
 #define SSIM_DECLARE(name) Implementation name();
 #define SSIM_CPU_ENTRY(name) cpu::name(),

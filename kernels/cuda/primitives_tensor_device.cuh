@@ -6,6 +6,7 @@
 #include <cuda.h>
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <cstdint>
 
 #include "primitives_device.cuh"
@@ -20,6 +21,23 @@ inline int compute_capability() {
   cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
   return 10 * major + minor;
 }
+
+/// Shared memory of a multiprocessor of the architecture that is being compiled for, or a little less (CUDA programming
+/// guide, technical specifications per compute capability); and of the current device.
+#if defined(__CUDA_ARCH__) && (__CUDA_ARCH__ == 860 || __CUDA_ARCH__ == 890 || __CUDA_ARCH__ >= 1200)
+inline constexpr int kSharedBytesOfMultiprocessor = 100 * 1024;
+#else
+inline constexpr int kSharedBytesOfMultiprocessor = 164 * 1024;
+#endif
+inline int shared_bytes_of_multiprocessor() {
+  int device = 0, bytes = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return 0;
+  cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerMultiprocessor, device);
+  return bytes;
+}
+
+/// sync_block, and whether any thread of the block came with true.
+__device__ __forceinline__ bool sync_block_or(bool value) { return __syncthreads_or(value); }
 
 // ---- packed half precision ------------------------------------------------------------------------------------------
 
@@ -58,15 +76,18 @@ __device__ __forceinline__ Half2 mul_half2(Half2 a, Half2 b) {
   asm("mul.rn.f16x2 %0, %1, %2;" : "=r"(result) : "r"(a), "r"(b));
   return result;
 }
-__device__ __forceinline__ Half2 negate_half2(Half2 a) { return a ^ 0x80008000u; }
+__device__ __forceinline__ Half2 negate_half2(Half2 a) {
+  Half2 result;
+  asm("neg.f16x2 %0, %1;" : "=r"(result) : "r"(a));  // becomes a sign of the instruction that uses it
+  return result;
+}
 
 // ---- matrix products; whole warp ------------------------------------------------------------------------------------
 
 /// d = a * b + c with a 16x16, b 16x8, fp16 in, fp32 accumulation that truncates.
 __device__ __forceinline__ void mma_m16n8k16(float (&d)[4], const Half2 (&a)[4], const Half2 (&b)[2],
                                              const float (&c)[4]) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
       "{%10, %11, %12, %13};"
       : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
@@ -74,9 +95,9 @@ __device__ __forceinline__ void mma_m16n8k16(float (&d)[4], const Half2 (&a)[4],
 /// The same with a 16x8, b 8x8.
 __device__ __forceinline__ void mma_m16n8k8(float (&d)[4], const Half2 (&a)[2], const Half2 (&b)[1],
                                             const float (&c)[4]) {
-  asm volatile("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%7, %8, %9, %10};"
-               : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
-               : "r"(a[0]), "r"(a[1]), "r"(b[0]), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%7, %8, %9, %10};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(b[0]), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
 }
 
 /// kCount (1, 2, 4) matrices of 8x8 fp16 from shared memory. Lane 8 m + r brings the address of row r of matrix m,
@@ -204,6 +225,27 @@ struct TensorMap {
   CUtensorMap map;
 };
 
+/// Whether copy_box works in this kernel: the current device and the code that it runs of the kernel are of compute
+/// capability 9.0 or above. (A kernel that was compiled for an older one only may run on a new card.)
+template <auto kKernel>
+bool can_copy_boxes() {
+  constexpr int kDevices = 64;
+  static std::atomic<signed char> known[kDevices] = {};  // 1 yes, -1 no
+  int device = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return false;
+  if (device < kDevices) {
+    if (const signed char answer = known[device].load(std::memory_order_relaxed)) return answer > 0;
+  }
+  cudaFuncAttributes attributes{};
+  if (cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kKernel)) != cudaSuccess) {
+    (void)cudaGetLastError();
+    return false;
+  }
+  const bool yes = attributes.ptxVersion >= 90 && attributes.binaryVersion >= 90;
+  if (device < kDevices) known[device].store(yes ? 1 : -1, std::memory_order_relaxed);
+  return yes;
+}
+
 /// fp32 planes of height x width, contiguous; the base and the rows must be multiples of 16 bytes.
 inline Status make_tensor_map(TensorMap& result, const float* base, std::int64_t planes, std::int64_t height,
                               std::int64_t width, int box_height, int box_width) {
@@ -214,12 +256,16 @@ inline Status make_tensor_map(TensorMap& result, const float* base, std::int64_t
                          static_cast<const void*>(base), static_cast<long long>(width), box_width);
   }
   using Encode = decltype(&cuTensorMapEncodeTiled);
-  void* function = nullptr;
-  cudaDriverEntryPointQueryResult found;
-  const cudaError_t error =
-      cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found);
-  if (error != cudaSuccess) return to_status(error, "cuTensorMapEncodeTiled");
-  if (!function) return Status::error(Status::Code::unsupported, "the driver has no cuTensorMapEncodeTiled");
+  static std::atomic<void*> known{nullptr};
+  void* function = known.load(std::memory_order_relaxed);
+  if (!function) {
+    cudaDriverEntryPointQueryResult found;
+    const cudaError_t error =
+        cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000, cudaEnableDefault, &found);
+    if (error != cudaSuccess) return to_status(error, "cuTensorMapEncodeTiled");
+    if (!function) return Status::error(Status::Code::unsupported, "the driver has no cuTensorMapEncodeTiled");
+    known.store(function, std::memory_order_relaxed);
+  }
   const cuuint64_t sizes[3] = {static_cast<cuuint64_t>(width), static_cast<cuuint64_t>(height),
                                static_cast<cuuint64_t>(planes)};
   const cuuint64_t strides[2] = {sizes[0] * 4, sizes[0] * sizes[1] * 4};

@@ -15,6 +15,11 @@ namespace ssim::cuda_emulated {
 /// That of the card which the emulation stands for.
 inline int compute_capability() { return 90; }
 
+inline constexpr int kSharedBytesOfMultiprocessor = 228 * 1024;
+inline int shared_bytes_of_multiprocessor() { return kSharedBytesOfMultiprocessor; }
+
+inline bool sync_block_or(bool value) { return emulation::sync_block_or(value); }
+
 using Half2 = std::uint32_t;
 
 namespace emulation {
@@ -191,6 +196,11 @@ struct TensorMap {
   std::int64_t planes, height, width;
   int box_height, box_width;
 };
+
+template <auto kKernel>
+bool can_copy_boxes() {
+  return true;
+}
 
 inline Status make_tensor_map(TensorMap& result, const float* base, std::int64_t planes, std::int64_t height,
                               std::int64_t width, int box_height, int box_width) {

@@ -70,6 +70,16 @@ void multiply_matrices(int k, const std::uint16_t* a, const std::uint16_t* b, co
   }
 }
 
+bool sync_block_or(bool value) {
+  bool& vote = Worker::running()->vote;
+  vote |= value;
+  sync_block();
+  const bool result = vote;
+  sync_block();
+  vote = false;
+  return result;
+}
+
 void mbarrier_init(void* barrier, unsigned count) { Worker::running()->mbarrier_init(barrier, count); }
 void mbarrier_arrive(void* barrier, unsigned bytes) { Worker::running()->mbarrier_arrive(barrier, bytes); }
 void mbarrier_wait(void* barrier, unsigned parity) { Worker::running()->mbarrier_wait(barrier, parity); }

@@ -14,6 +14,8 @@ namespace ssim::cuda_emulated::emulation {
 /// which a comparison with a card has to confirm.
 void multiply_matrices(int k, const std::uint16_t* a, const std::uint16_t* b, const float* c, float* d);
 
+bool sync_block_or(bool value);
+
 void mbarrier_init(void* barrier, unsigned count);
 void mbarrier_arrive(void* barrier, unsigned bytes);
 void mbarrier_wait(void* barrier, unsigned parity);

@@ -394,6 +394,7 @@ void Worker::run_block(std::uint64_t block) {
   for (Warp& warp : warps_) warp.ready = warp.exists;
   ready_warps_ = static_cast<std::uint32_t>((std::uint64_t{1} << warps) - 1);
   arrived_ = returned_ = 0;
+  vote = false;
   warp_ = -1;
   mbarriers_.clear();
   shadow_.begin_block(grid.shared_bytes, static_cast<int>(warps));

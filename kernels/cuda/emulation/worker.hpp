@@ -111,6 +111,7 @@ class Worker {
   void sync_block();
   void warp_collective(const char* what, Complete complete, void* slot);
   void sync_warp();
+  bool vote = false;  // of sync_block_or; false again when all threads have read it
   void mbarrier_init(void* barrier, unsigned count);
   void mbarrier_arrive(void* barrier, unsigned bytes);
   void mbarrier_wait(void* barrier, unsigned parity);

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// What the rows on tensor cores have in common; defined in tensor.cu.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "../implementation.hpp"
+#include "primitives.cuh"
+
+namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
+
+/// best: tensor copies where the device has them and the images allow it, else copies.
+enum class FeedChoice { best, copies };
+
+inline constexpr Tile kTile{8, 128};  // rows and columns of a block's step
+
+std::string supports(const Problem& problem, Mode mode);
+std::int64_t workspace_bytes(const Problem& problem, Mode mode);
+Cost cost(const Problem& problem, Mode mode);
+Status value(const Problem& problem, const Arguments& arguments, FeedChoice choice);
+
+}  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores
