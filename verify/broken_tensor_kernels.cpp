@@ -17,6 +17,24 @@ Status run(const char* name, void (*kernel)(Parameters...), int threads, std::si
   return launch(name, kernel, dim3(1), dim3(threads), bytes, nullptr, std::forward<Given>(given)...);
 }
 
+// ---- right: the vote of a block -------------------------------------------------------------------------------------
+
+__global__ void votes(float* out) {
+  const int thread = threadIdx.x;
+  // Three votes behind one another: nobody, one thread, all but one.
+  const bool nobody = sync_block_or(false), one = sync_block_or(thread == 77), most = sync_block_or(thread != 3);
+  out[thread] = static_cast<float>((nobody ? 1 : 0) + (one ? 2 : 0) + (most ? 4 : 0));
+}
+
+std::string test_votes() {
+  const Floats out(96);
+  if (Status s = run("votes", votes, 96, 0, static_cast<float*>(out)); !s) return s.message;
+  for (int i = 0; i < 96; ++i) {
+    if (out[i] != 6) return "thread " + std::to_string(i) + " saw " + std::to_string(out[i]);
+  }
+  return "";
+}
+
 // ---- right: half precision ------------------------------------------------------------------------------------------
 
 __global__ void halves(float* out) {
@@ -454,7 +472,7 @@ const std::vector<VisibleMistake>& visible_tensor_mistakes() {
 const std::vector<RightKernel>& right_tensor_kernels() {
   static const std::vector<RightKernel> kernels = {
       {"halves", test_halves},     {"products", test_products},       {"truncation", test_truncation},
-      {"matrices", test_matrices}, {"tensor_ring", test_tensor_ring},
+      {"matrices", test_matrices}, {"tensor_ring", test_tensor_ring}, {"votes", test_votes},
   };
   return kernels;
 }

@@ -11,6 +11,7 @@
 
 #include "inputs.hpp"
 #include "kernels/registry.hpp"
+#include "oracle.hpp"
 #include "row_tests.hpp"
 
 namespace ssim::verify {
@@ -221,6 +222,19 @@ void gradient_is_that_of_the_value(const Implementation& row, const Problem& p, 
   EXPECT_GT(slope, 0.01);
 }
 
+// A row whose number format cannot hold an image says so with NaN, never with a wrong number.
+void large_images_give_the_right_mean_or_nan(const Implementation& row, const Problem& p, Mode mode) {
+  const ImagePair im = make_images(p, "uniform", seed());
+  for (const float scale : {4.0f, 10.0f, 30.0f, 50.0f, 100.0f, 1000.0f, 10000.0f}) {
+    Image x = im.x, y = im.y;
+    for (float& v : x) v *= scale;
+    for (float& v : y) v *= scale;
+    const double mean = run_row(row, p, mode, x, y).mean;
+    if (std::isnan(mean)) continue;
+    EXPECT_NEAR(mean, oracle(p, x.data(), y.data()).mean, 1e-6) << "images times " << scale;
+  }
+}
+
 const RegisterTests registration([](Registrar& r) {
   property(r, "equal_images", kSmall, equal_images);
   property(r, "symmetry_and_range", kSmall, symmetry_and_range);
@@ -232,6 +246,7 @@ const RegisterTests registration([](Registrar& r) {
            bad_pixels_stay_in_their_plane);
   property(r, "threads_do_not_matter", {.batch = 1, .channels = 2, .height = 70, .width = 90}, threads_do_not_matter);
   property(r, "gradient_is_that_of_the_value", kSmall, gradient_is_that_of_the_value);
+  property(r, "large_images_give_the_right_mean_or_nan", kSmall, large_images_give_the_right_mean_or_nan);
 });
 
 }  // namespace

@@ -77,6 +77,7 @@ bool sync_block_or(bool value) {
   const bool result = vote;
   sync_block();
   vote = false;
+  sync_block();  // before it, nobody votes anew
   return result;
 }
 
