@@ -114,6 +114,7 @@ Implementation libtorch_row(const Formula& formula, Device device) {
       .capturable = false,
       .basis = Basis::classic,
       .mean_is_fp32 = true,
+      .repeatable = device == Device::cpu,  // cuDNN adds gradients of one-channel convolutions in any order
       .supports = [formula, device](const Problem& p, Mode mode) { return supports(formula, device, p, mode); },
       .workspace_bytes = [](const Problem&, Mode) -> std::int64_t { return 0; },
       .value = [formula, device](const Problem& p,

@@ -11,6 +11,8 @@ def pytest_addoption(parser):
 
 
 def pytest_configure(config):
+    global _config
+    _config = config
     config.suite_ran = config.suite_skipped = 0
 
 
@@ -21,6 +23,11 @@ def pytest_collection_modifyitems(config, items):
     keep = [item for item in items if re.search(pattern, item.nodeid)]
     config.hook.pytest_deselected(items=[item for item in items if item not in keep])
     items[:] = keep
+
+
+def pytest_collectreport(report):
+    # A whole file that skips itself, for want of a package.
+    _config.suite_skipped += report.skipped
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -34,5 +41,5 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_sessionfinish(session, exitstatus):
-    if exitstatus == 0 and session.config.suite_skipped and not session.config.suite_ran:
+    if exitstatus in (0, 5) and session.config.suite_skipped and not session.config.suite_ran:
         session.exitstatus = 77

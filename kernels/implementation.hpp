@@ -43,6 +43,8 @@ struct Implementation {
   Basis basis = Basis::sum_difference;
   /// The mean has passed through an fp32 scalar on its way, which cannot hold 1 - SSIM near 1.
   bool mean_is_fp32 = false;
+  /// Two calls give the same bits. False where LibTorch chooses algorithms that do not promise it.
+  bool repeatable = true;
   /// "" = yes, else the reason why not. Never a silent skip.
   std::function<std::string(const Problem&, Mode)> supports;
   /// 0, or at least kControlBytes.
