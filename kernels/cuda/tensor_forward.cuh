@@ -10,8 +10,8 @@
 // of k permuted, a lane's four values of a B operand are four neighbouring pixels of one row: one 16-byte load.
 // Vertical: O^T [16 x 8 rows] = T^T [16 x rows] * W [rows x 8]. The layout of T^T as a result is its layout as an A
 // operand, so that nothing passes through shared memory; one product of depth 16 takes the hi and the lo of a group of
-// 8 rows. A warp walks down a strip of 32 columns and keeps the last two groups of T. `lo` comes from the tensor cores
-// too: v - hi = v + hi * (-identity), exactly.
+// 8 rows. A warp walks down a strip of 32 columns; each group of T goes at once into the three groups of outputs that
+// it reaches, of which two are pending. `lo` comes from the tensor cores too: v - hi = v + hi * (-identity), exactly.
 //
 // Two things keep the accuracy of fp32. s is taken less a pivot, 1 for images in [0, 1]: variances do not change, and
 // E[s^2] - ms^2 loses fewer places; without it photographs are off by 4e-6. And d^2 carries a factor f (kFactor).
@@ -41,7 +41,7 @@ inline constexpr double kFactor[kAttempts] = {1024, 16};
 
 /// Tensor cores cut their sums off, so means come out too small by about this part, E[s^2] as much as ms; E[s^2] - ms^2
 /// then is too large by this part of ms^2. Determined in the emulation as what makes uniform noise come out unbiased.
-inline constexpr double kCutOff = 1.6e-7;
+inline constexpr double kCutOff = 0.8e-7;
 
 /// Four values of a lane as hi + lo, two to a register.
 struct Split {
@@ -53,22 +53,14 @@ __device__ __forceinline__ void multiply_add(float (&sum)[4], const Half2 (&a)[4
   mma_m16n8k16(sum, a, b, sum);
 }
 
-/// Operands that stay the same. Equal registers of a pair come from different shuffles: a product needs the pair, and
-/// the compiler would keep equal values once and copy them before each product.
+/// Operands that stay the same. A product needs registers in pairs; the compiler keeps two that it knows to be equal
+/// once and copies them before each product, so it must not know: hence a zero that comes at run time.
 struct Weights {
   unsigned horizontal[2][4];
   unsigned vertical[3][2];
   unsigned minus_identity;
 
-  __device__ __forceinline__ void load_vertical(unsigned tap_bits) {
-    const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
-    // Row 2 t + e of group i - 1 to output row g.
-    for (int i = 0; i < 3; ++i) {
-      for (int j = 0; j < 2; ++j) vertical[i][j] = pair(tap_bits, 8 * (i - 1) + 2 * t - g + kHalo);
-    }
-  }
-
-  __device__ __forceinline__ void load(unsigned tap_bits) {
+  __device__ __forceinline__ void load(unsigned tap_bits, unsigned zero) {
     const int lane = threadIdx.x % 32, g = lane / 4, t = lane % 4;
     // Column 4 t + (0..1 or 2..3) of block i, which begins kReach columns before the tile, to column g or g + 8.
     for (int i = 0; i < 2; ++i) {
@@ -77,18 +69,12 @@ struct Weights {
         horizontal[i][j] = pair(tap_bits, from - to + kHalo);
       }
     }
-    load_vertical(tap_bits);
-    minus_identity = (2 * t == g ? kMinusOne : 0) | (2 * t + 1 == g ? kMinusOne << 16 : 0);
-  }
-
-  /// Output rows from `rows` on of a group do not count: they get no weights, all their statistics are zero, and so is
-  /// their 1 - SSIM.
-  __device__ __forceinline__ void keep_rows(unsigned tap_bits, int rows) {
-    load_vertical(tap_bits);  // as they are; but with it, the compiler branches around all this
-    const unsigned keep = static_cast<int>(threadIdx.x % 32 / 4) < rows ? ~0u : 0u;
+    // Row 2 t + e of group i - 1 to output row g.
     for (int i = 0; i < 3; ++i) {
-      for (int j = 0; j < 2; ++j) vertical[i][j] &= keep;
+      vertical[i][0] = pair(tap_bits, 8 * (i - 1) + 2 * t - g + kHalo);
+      vertical[i][1] = vertical[i][0] | zero;
     }
+    minus_identity = (2 * t == g ? kMinusOne : 0) | (2 * t + 1 == g ? kMinusOne << 16 : 0);
   }
 
  private:
@@ -127,7 +113,7 @@ class Warp {
   __device__ __forceinline__ Warp(const Parameters& p, float2* totals) : p_(p), totals_(totals) {
     const int lane = threadIdx.x % 32;
     first_pixel_ = lane / 4 * kLoadColumns + static_cast<int>(threadIdx.x / 32) * kWarpColumns + lane % 4 * 4;
-    weights_.load(tap_bits());
+    weights_.load(p.weights[lane], p.weights[31]);
   }
 
   /// Starts the block's share of the work, with one of the factors of d^2.
@@ -148,6 +134,12 @@ class Warp {
       const int column = segment.column + static_cast<int>(threadIdx.x / 32) * kWarpColumns + 8 * i + g;
       if (column >= p_.margin && column < p_.width - p_.margin) counts_ |= 1 << i;
     }
+    for (auto& tile : pending_[0]) {
+      for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
+    }
+    for (auto& tile : pending_[1]) {
+      for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
+    }
     rows_left_ = p_.height - 2 * p_.margin - segment.first * kGroup;
   }
 
@@ -167,32 +159,29 @@ class Warp {
         const int part = block - tile;  // of the tile's 32 columns
         if (part != 0 && part != 1) continue;
         const unsigned(&w)[4] = weights_.horizontal[part];
-        for (int i = 0; i < kStatistics; ++i) {
-          multiply_add(sums[tile][i], w, operands[i].hi);
-        }
-        for (int i = 0; i < kStatistics; ++i) {
-          multiply_add(sums[tile][i], w, operands[i].lo);
-        }
+        for (int i = 0; i < kStatistics; ++i) multiply_add(sums[tile][i], w, operands[i].lo);
+        for (int i = 0; i < kStatistics; ++i) multiply_add(sums[tile][i], w, operands[i].hi);
       }
     }
 
-    if (kOutput) {
-      if (rows_left_ < kGroup) weights_.keep_rows(tap_bits(), rows_left_);
-      rows_left_ -= kGroup;
-    }
+    // pending_[kSlot] is the group above, which this one completes; pending_[1 - kSlot] this one's own.
+    const int rows = rows_left_;
+    if (kOutput) rows_left_ -= kGroup;
     for (int tile = 0; tile < 2; ++tile) {
-      float out[kStatistics][4] = {};
+      Split parts[kStatistics];
       for (int i = 0; i < kStatistics; ++i) {
-        if (kOutput) {
-          vertical(out[i], history_[kSlot][tile][i], 0);
-          vertical(out[i], history_[1 - kSlot][tile][i], 1);
-        }
-        split(sums[tile][i], history_[kSlot][tile][i], weights_.minus_identity);
-        if (kOutput) vertical(out[i], history_[kSlot][tile][i], 2);
+        split(sums[tile][i], parts[i], weights_.minus_identity);
+        if (kOutput) vertical(pending_[kSlot][tile][i], parts[i], 2);
+        vertical(pending_[1 - kSlot][tile][i], parts[i], 1);
       }
       if (kOutput) {
-        add_pair(out, 0, loss_[2 * tile]);
-        add_pair(out, 2, loss_[2 * tile + 1]);
+        if (rows < kGroup) keep_rows(pending_[kSlot][tile], rows);
+        add_pair(pending_[kSlot][tile], 0, loss_[2 * tile]);
+        add_pair(pending_[kSlot][tile], 2, loss_[2 * tile + 1]);
+      }
+      for (int i = 0; i < kStatistics; ++i) {
+        for (float& v : pending_[kSlot][tile][i]) v = 0;
+        vertical(pending_[kSlot][tile][i], parts[i], 0);
       }
     }
   }
@@ -210,12 +199,6 @@ class Warp {
     own = {total, before.y + (sum - (total - before.x))};
   }
 
-  /// After the last step of a segment.
-  __device__ __forceinline__ void end() {
-    flush();
-    if (rows_left_ < 0) weights_.load_vertical(tap_bits());
-  }
-
   __device__ __forceinline__ bool overflowed() const {
     const float total = totals_[threadIdx.x].x;
     return !(total - total == 0);
@@ -228,7 +211,15 @@ class Warp {
   }
 
  private:
-  __device__ __forceinline__ unsigned tap_bits() const { return p_.weights[threadIdx.x % 32]; }
+  /// Output rows from `rows` on do not count: with all statistics zero their 1 - SSIM is zero.
+  __device__ __forceinline__ static void keep_rows(float (&out)[kStatistics][4], int rows) {
+    sync_warp();  // keeps the compiler from doing all this every time, with predicates
+    for (int i = 0; i < kStatistics; ++i) {
+      for (int j = 0; j < 4; ++j) {
+        if (static_cast<int>(threadIdx.x % 4) * 2 + j % 2 >= rows) out[i][j] = 0;
+      }
+    }
+  }
 
   __device__ __forceinline__ void load(const float* x, const float* y, Split (&operands)[kStatistics]) {
     const float4 a = *reinterpret_cast<const float4*>(x), b = *reinterpret_cast<const float4*>(y);
@@ -264,9 +255,9 @@ class Warp {
   const Parameters& p_;
   float2* totals_;  // of the block's threads; in shared memory, because registers are scarce
   Weights weights_;
-  Split history_[2][2][kStatistics];  // [slot][tile][statistic]
-  float loss_[4] = {};                // (1 - SSIM) / 2, one a column of the lane
-  int counts_ = 0;                    // bit i: that column counts
+  float pending_[2][2][kStatistics][4];  // [slot][tile][statistic]
+  float loss_[4] = {};                   // (1 - SSIM) / 2, one a column of the lane
+  int counts_ = 0;                       // bit i: that column counts
   unsigned factor_;
   float scale_dd_;
   int rows_left_;
@@ -312,7 +303,7 @@ __global__ void __launch_bounds__(kThreads, resident_blocks(kSharedBytesOfMultip
         warp.flush();
         if (--left == 0) break;
       }
-      warp.end();
+      warp.flush();
     }
     if (!sync_block_or(warp.overflowed()) || warp.last_attempt()) break;
     warp.attempt(1);
