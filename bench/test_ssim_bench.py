@@ -128,7 +128,8 @@ def test_a_run_from_begin_to_end(sets, tmp_path):
     rows = records(out, "row")
     assert len(rows) == 8 == len({key(row) for row in rows})
     for row in rows:
-        assert row["verified"] and row["converged"] and row["error"] is None
+        assert row["verified"] and row["error"] is None
+        assert row["converged"] or row["unmet"]  # a noisy machine may not converge, but then the row says what it lacks
         assert row["ci_low"] <= row["seconds"] <= row["ci_high"]
         mine = [line for line in records(out, "samples") if key(line) == key(row)]
         seconds = sorted(s for line in mine for s in line["seconds"])

@@ -26,7 +26,7 @@ Status none(const Problem& problem) {
 const Implementation* choose(Device device, const Problem& problem, Mode mode) {
   for (const char* name : kPreferred) {
     const Implementation* row = find_row(device, name);
-    if (row && row->supports(problem, mode).empty()) return row;
+    if (row && row->mean_gives_up == 0 && row->supports(problem, mode).empty()) return row;
   }
   return nullptr;
 }

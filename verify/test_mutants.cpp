@@ -23,6 +23,7 @@ std::string caught_by(const Implementation& row) {
       const Case one(row.device, {.batch = 2, .channels = 2, .height = 23, .width = 37, .padding = padding},
                      input_class, seed());
       for (const Mode mode : {Mode::train, Mode::infer}) {
+        if (!row.supports(one.problem(), mode).empty()) continue;
         const Verdict v = verify_row(row, one, mode);
         if (!v.ok) return "verify_row: " + v.message.substr(0, v.message.find('\n'));
       }
@@ -31,9 +32,10 @@ std::string caught_by(const Implementation& row) {
   const Problem p{.height = 23, .width = 37};
   ImagePair im = make_images(p, "uniform", seed());
   im.x[300] = std::nanf("");
-  const Result r = run_row(row, p, Mode::train, im.x, im.y);
+  const bool train = row.supports(p, Mode::train).empty();
+  const Result r = run_row(row, p, train ? Mode::train : Mode::infer, im.x, im.y);
   if (!std::isnan(r.mean)) return "a NaN pixel that does not reach the mean";
-  if (!std::isnan(r.gradient[300])) return "a NaN pixel that does not reach its gradient";
+  if (train && !std::isnan(r.gradient[300])) return "a NaN pixel that does not reach its gradient";
   return "";
 }
 

@@ -273,7 +273,7 @@ inline Status make_tensor_map(TensorMap& result, const float* base, std::int64_t
   const cuuint32_t steps[3] = {1, 1, 1};
   const CUresult status = reinterpret_cast<Encode>(function)(
       &result.map, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 3, const_cast<float*>(base), sizes, strides, box, steps,
-      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE, CU_TENSOR_MAP_L2_PROMOTION_L2_256B,
+      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE, CU_TENSOR_MAP_L2_PROMOTION_NONE,
       CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (status == CUDA_SUCCESS) return {};
   return Status::error(Status::Code::device_error, "cuTensorMapEncodeTiled: error %d", static_cast<int>(status));
