@@ -29,7 +29,7 @@ std::string caught_by(const Implementation& row) {
       }
     }
   }
-  const Problem p{.height = 23, .width = 37};
+  const Problem p{.height = 40, .width = 37};
   ImagePair im = make_images(p, "uniform", seed());
   im.x[300] = std::nanf("");
   const bool train = row.supports(p, Mode::train).empty();

@@ -120,6 +120,7 @@ Implementation tensor() {
       .idea = "tensor cores at fp32 accuracy: split fp16, sum/difference, value only",
       .device = kDevice,
       .tile = tensor_cores::kTile,
+      .mean_gives_up = tensor_cores::kMeanGivesUp,
       .supports = tensor_cores::supports,
       .workspace_bytes = tensor_cores::workspace_bytes,
       .value = [](const Problem& p,

@@ -13,6 +13,7 @@ Implementation tensor_portable() {
       .idea = "tensor cores at fp32 accuracy: as `tensor`, fed by asynchronous copies",
       .device = kDevice,
       .tile = tensor_cores::kTile,
+      .mean_gives_up = tensor_cores::kMeanGivesUp,
       .supports = tensor_cores::supports,
       .workspace_bytes = tensor_cores::workspace_bytes,
       .value = [](const Problem& p,
