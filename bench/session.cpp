@@ -21,6 +21,8 @@ namespace {
 
 // Never zeros, which no cache or power limit would notice. No row's time depends on what is in the images.
 constexpr const char* kImageClass = "uniform";
+// A first call may take this long and get a second one: cuDNN's search among its algorithms was seen to take 8 s.
+constexpr double kSlowestFirstCall = 15;
 // Fewer calls than this in a row's time tell nothing: the row is skipped as too slow.
 constexpr double kFewestCalls = 3;
 // A slow row gets up to this many calls beyond its cap, out of what quick rows leave, but at most so many caps. The
@@ -308,7 +310,7 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
       // A first call, not for the record: does the row fit into its time? What only a first call pays (libraries that
       // initialise themselves) must not decide, so a slow one gets a second chance.
       c->call_seconds = timed_call();
-      if (kFewestCalls * c->call_seconds > first_cap && c->call_seconds < 5) {
+      if (kFewestCalls * c->call_seconds > first_cap && c->call_seconds < kSlowestFirstCall) {
         c->call_seconds = std::min(c->call_seconds, timed_call());
       }
       if (kFewestCalls * c->call_seconds > first_cap) {

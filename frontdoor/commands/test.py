@@ -19,6 +19,13 @@ EXAMPLE = """./suite test
 SUITE_REQUIRE_GPU=1 ./suite test --device cuda"""
 
 
+def _shown(message: str, most: int = 25) -> list[str]:
+    """The lines that say most: of a pytest traceback those from the failing one on, else the first."""
+    lines = message.strip().splitlines()
+    failing = [n for n, line in enumerate(lines) if line.startswith(">")]
+    return lines[max(failing[-1] - 3, 0) if failing else 0 :][:most]
+
+
 def arguments(parser):
     parser.add_argument(
         "--filter",
@@ -131,7 +138,7 @@ def _end(args, outcomes, interrupted: bool, registered: int) -> int:
     failures = [failure for outcome in outcomes for failure in outcome.failures]
     for failure in failures[:30]:
         print(f"\nFAILED {failure.case}")
-        print("\n".join("    " + line for line in failure.message.strip().splitlines()[:25]))
+        print("\n".join("    " + line for line in _shown(failure.message)))
         print(f"    to repeat it: {failure.repeat}")
     if len(failures) > 30:
         print(f"\n... and {len(failures) - 30} more; all of them are in build/suite/tests/")
