@@ -21,7 +21,7 @@ SETS = {
     "sets": {
         "own": {
             "cpu": {
-                "seconds": {"best": 20, "stock": 5},
+                "seconds": {"best": 20, "stock": 20},
                 "half_width": 0.2,
                 "max_cap": 2,
                 "blocks": [{"shapes": ["1x1x16x16"]}],
