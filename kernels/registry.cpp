@@ -4,9 +4,18 @@
 
 #include "production.hpp"
 
-#define SSIM_CPU_ROWS(row) row(reference) row(stream)
+// clang-format off
+#define SSIM_CPU_ROWS(row) \
+  row(reference) \
+  row(stream)
 
-#define SSIM_CUDA_ROWS(row) row(naive) row(tiled) row(stream) row(tensor) row(tensor_portable)
+#define SSIM_CUDA_ROWS(row) \
+  row(naive) \
+  row(tiled) \
+  row(stream) \
+  row(tensor) \
+  row(tensor_portable)
+// clang-format on
 
 #define SSIM_DECLARE(name) Implementation name();
 #define SSIM_CPU_ENTRY(name) cpu::name(),
