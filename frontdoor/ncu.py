@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 
 # metric -> (label, divisor: "element" or a number, unit)
 METRICS = {
@@ -19,7 +20,7 @@ METRICS = {
     "gpu__dram_throughput.avg.pct_of_peak_sustained_elapsed": ("DRAM throughput", 1, "%"),
     "sm__warps_active.avg.pct_of_peak_sustained_active": ("occupancy reached", 1, "%"),
     "launch__registers_per_thread": ("registers", 1, "a thread"),
-    "launch__shared_mem_per_block": ("shared memory", 1, "a block"),
+    "launch__shared_mem_per_block": ("shared memory", 1, "B a block"),
     "launch__grid_size": ("blocks", 1, ""),
     "launch__block_size": ("threads", 1, "a block"),
 }
@@ -31,6 +32,12 @@ def _number(text: str) -> float | None:
         return float(text.replace(",", ""))
     except ValueError:
         return None
+
+
+def _short(name: str) -> str:
+    """Without namespaces, result and parameters: 'void <unnamed>::f<1>(<unnamed>::Shape)' is 'f<1>'."""
+    name = re.sub(r"(<?unnamed>|\(anonymous namespace\)|\b[a-z_]+)::", "", name)
+    return name.split("(")[0].removeprefix("void ").strip() or name
 
 
 def read_csv(text: str) -> list[dict]:
@@ -45,11 +52,11 @@ def read_csv(text: str) -> list[dict]:
         if len(record) != len(header):
             continue
         values = dict(zip(header, record))
-        kernel: dict = {"name": values.get("Kernel Name", "?")}
+        kernel: dict = {"name": _short(values.get("Kernel Name", "?"))}
         for metric, unit in zip(header, units):
             value = _number(values[metric]) if metric in METRICS else None
             if value is not None:
-                kernel[metric] = value * SCALES.get(unit.lower(), 1.0)
+                kernel[metric] = value * SCALES.get(unit.lower().split("/")[0], 1.0)
         kernels.append(kernel)
     return kernels
 

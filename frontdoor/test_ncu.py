@@ -4,17 +4,18 @@
 from frontdoor.ncu import read_csv, table
 
 PAGE = """==PROF== Connected to process 1
-"ID","Kernel Name","dram__bytes_read.sum","dram__bytes_write.sum","launch__registers_per_thread"
-"","","Mbyte","Kbyte","register/thread"
-"0","forward(float)","1.5","500","64"
-"1","backward(float)","2,000","1,000","96"
+"ID","Kernel Name","dram__bytes_read.sum","dram__bytes_write.sum","launch__registers_per_thread","launch__shared_mem_per_block"
+"","","Mbyte","Kbyte","register/thread","Kbyte/block"
+"0","void unnamed>::forward<1>(unnamed>::Shape, const float *)","1.5","500","64","14.75"
+"1","backward(float)","2,000","1,000","96","0"
 """
 
 
 def test_units_and_thousands():
     kernels = read_csv(PAGE)
-    assert [k["name"] for k in kernels] == ["forward(float)", "backward(float)"]
+    assert [k["name"] for k in kernels] == ["forward<1>", "backward"]
     assert kernels[0]["dram__bytes_read.sum"] == 1.5e6 and kernels[0]["dram__bytes_write.sum"] == 5e5
+    assert kernels[0]["launch__shared_mem_per_block"] == 14750
     assert kernels[1]["dram__bytes_read.sum"] == 2e9 and kernels[1]["launch__registers_per_thread"] == 96
 
 
