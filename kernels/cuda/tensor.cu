@@ -2,7 +2,7 @@
 // tensor: value on tensor cores at fp32 accuracy, images brought in by tensor copies where they can be.
 //
 // Idea and cost: tensor_forward.cuh. 8 bytes of DRAM an element, one launch.
-// Run: ./suite test --match tensor ; ./suite profile tensor
+// Run: ./suite test --filter tensor ; ./suite profile tensor
 #include <utility>
 
 #include "tensor_forward.cuh"
@@ -34,8 +34,6 @@ std::int64_t groups(const Problem& p) { return (p.counted_height() + kGroup - 1)
 
 /// Steps of all strips.
 std::int64_t line_length(const Problem& p) { return p.planes() * strips(p) * (groups(p) + kFill); }
-
-}  // namespace
 
 std::int64_t workspace_bytes(const Problem&, Mode) { return kControlBytes + (most_blocks() * 8 + 255) / 256 * 256; }
 
@@ -112,23 +110,31 @@ Status value(const Problem& problem, const Arguments& arguments, FeedChoice choi
   return launch("tensor_forward", tensor_forward<4>, grid, block, sizeof(Memory<4>), arguments.stream, p);
 }
 
+}  // namespace
+
+Implementation row(const std::string& name, const std::string& idea, FeedChoice choice) {
+  return {
+      .name = name,
+      .idea = idea,
+      .device = kDevice,
+      .tile = kTile,
+      .mean_gives_up = kMeanGivesUp,
+      .supports = supports,
+      .workspace_bytes = workspace_bytes,
+      .value = [choice](const Problem& p, const Arguments& a) { return value(p, a, choice); },
+      .value_and_grad =
+          [name](const Problem&, const Arguments&) {
+            return Status::error(Status::Code::unsupported, "%s: value only", name.c_str());
+          },
+      .cost = cost,
+  };
+}
+
 }  // namespace tensor_cores
 
 Implementation tensor() {
-  return {
-      .name = "tensor",
-      .idea = "tensor cores at fp32 accuracy: split fp16, sum/difference, value only",
-      .device = kDevice,
-      .tile = tensor_cores::kTile,
-      .mean_gives_up = tensor_cores::kMeanGivesUp,
-      .supports = tensor_cores::supports,
-      .workspace_bytes = tensor_cores::workspace_bytes,
-      .value = [](const Problem& p,
-                  const Arguments& a) { return tensor_cores::value(p, a, tensor_cores::FeedChoice::best); },
-      .value_and_grad = [](const Problem&,
-                           const Arguments&) { return Status::error(Status::Code::unsupported, "tensor: value only"); },
-      .cost = tensor_cores::cost,
-  };
+  return tensor_cores::row("tensor", "tensor cores at fp32 accuracy: split fp16, sum/difference, value only",
+                           tensor_cores::FeedChoice::best);
 }
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE

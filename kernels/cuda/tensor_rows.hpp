@@ -18,9 +18,7 @@ inline constexpr Tile kTile{8, 128};  // rows and columns of a block's step
 /// of a photograph and a darker copy, on the photographs of verify/.
 inline constexpr double kMeanGivesUp = 6e-6;
 
-std::string supports(const Problem& problem, Mode mode);
-std::int64_t workspace_bytes(const Problem& problem, Mode mode);
-Cost cost(const Problem& problem, Mode mode);
-Status value(const Problem& problem, const Arguments& arguments, FeedChoice choice);
+/// A row of that name which feeds its kernel in that way.
+Implementation row(const std::string& name, const std::string& idea, FeedChoice choice);
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores
