@@ -34,7 +34,8 @@ def section(folder: Path) -> str:
     lines += [f"* {line}" for line in claims.headline(report["claims"]) if not line.startswith("NOT MEASURED")]
     # One baseline a padding; the report has the others.
     table = [row for row in headline_table(report, spec) if row["baseline"] == spec["reference"][row["padding"]]]
-    lines += ["", f"Picoseconds per element; speed-up of `{spec['headline']}` with its 95 % interval; \\* did not converge.", ""]
+    unit = f"Picoseconds per element; speed-up of `{spec['headline']}` with its 95 % interval; \\* did not converge."
+    lines += ["", unit, ""]
     lines += [f"| shape | mode | padding | clock | {spec['headline']} | baseline | its time | speed-up |"]
     lines += ["|---|---|---|---|---:|---|---:|---:|"]
     lines += ["| " + " | ".join(row[c] for c in COLUMNS) + " |" for row in table]

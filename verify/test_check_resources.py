@@ -36,7 +36,7 @@ def test_log():
 def test_dump():
     assert gate.from_dump(DUMP) == {
         "90a": {"stream_train": kernel(128)},  # less what the system keeps
-        "80": {"tiled_forward<0>": kernel(32, 16, 16, 2048)},
+        "80": {"tiled_forward<0>": kernel(32, 16, None, 2048)},
     }
 
 
@@ -53,6 +53,13 @@ def test_spills_fail_even_if_the_budget_has_them():
     spilling = {"80": {"k": kernel(spills=8)}}
     failures, _ = gate.compare(spilling, spilling)
     assert len(failures) == 1 and "spill" in failures[0]
+
+
+def test_a_stack_of_unknown_use_may_not_grow():
+    unknown = {"80": {"k": kernel(stack=8, spills=None)}}
+    assert gate.compare({"80": {"k": kernel(stack=8)}}, unknown) == ([], [])
+    for budget in ({"80": {"k": kernel()}}, {"80": {"k": kernel(stack=8, spills=4)}}, {"80": {}}):
+        assert any("spill" in line for line in gate.compare(budget, unknown)[0])
 
 
 def test_new_and_vanished_kernels_fail():
