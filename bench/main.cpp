@@ -15,6 +15,7 @@
 #include <filesystem>
 
 #include "baselines/all_rows.hpp"
+#include "baselines/settings.hpp"
 #include "build_info.hpp"
 #include "cpu_timer.hpp"
 #include "environment.hpp"
@@ -25,10 +26,6 @@
 #include "profile.hpp"
 #include "session.hpp"
 #include "table.hpp"
-
-#if __has_include("baselines/settings.hpp")
-#include "baselines/settings.hpp"
-#endif
 
 namespace ssim::bench {
 namespace {
@@ -66,11 +63,7 @@ void fix_environment(char** argv, int threads) {
 
 void apply_settings(Settings settings, Device device) {
   if (settings == Settings::best && device == Device::cpu) keep_pages();
-#if __has_include("baselines/settings.hpp")
   baselines::apply_settings(settings == Settings::best ? baselines::Settings::best : baselines::Settings::stock);
-#else
-  (void)settings;
-#endif
 }
 
 Device choose_device(const std::string& name) {
@@ -175,9 +168,7 @@ int run(int argc, char** argv) {
                        .stop_requested = [] { return g_stop != 0; }};
   setup.seconds *= setup.repetitions;
   Json environment = host_environment(device, threads);
-#if __has_include("baselines/settings.hpp")
   environment["torch_threads"] = baselines::torch_threads() > 0 ? Json(baselines::torch_threads()) : Json();
-#endif
   if (gpu) {
     gpu->warm_to_steady();
     gpu->describe(environment);

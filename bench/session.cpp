@@ -8,13 +8,10 @@
 #include <utility>
 
 #include "baselines/all_rows.hpp"
+#include "baselines/settings.hpp"
 #include "cpu_timer.hpp"
 #include "nvtx.hpp"
 #include "verify/memory.hpp"
-
-#if __has_include("baselines/settings.hpp")
-#include "baselines/settings.hpp"
-#endif
 
 namespace ssim::bench {
 namespace {
@@ -119,9 +116,7 @@ void Session::prepare_case(const Group& group) {
   }
   case_.reset();
   case_problem_.reset();
-#if __has_include("baselines/settings.hpp")
   baselines::release_cached_memory();  // the next problem may need what LibTorch holds from the last one
-#endif
   case_ = std::make_unique<verify::Case>(setup_.set.device, problem, kImageClass, setup_.seed);
   case_problem_ = problem;
 }
