@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: MIT
+// What value and gradient of the row `stream` have in common: how the work is cut, and the convolution of a row.
+//
+// A convolution may be scaled as one likes, so each direction is scaled to have one tap that is 1 and costs nothing:
+// along the row the middle one (the sum begins with that pixel), down the columns the outer ones (a pending sum begins
+// as the new row's value itself, and a finished one needs an addition). 10 operations a direction instead of 11; the
+// scale, kScale, goes into the constants of the formula.
+#pragma once
+
+#include "../implementation.hpp"
+#include "../pixel.hpp"
+#include "../window.hpp"
+#include "block_mean.cuh"
+
+namespace ssim::SSIM_CUDA_NAMESPACE::streaming {
+
+/// The images and how their rows are numbered in one line: plane by plane, strip by strip, row by row.
+struct Work {
+  const float *x, *y;
+  std::int64_t plane_size, lines, piece;  // lines: rows of all strips of all planes; piece: how many a worker takes
+  int height, width, margin;              // positions closer than margin to the edge do not count
+  int strip, strips, rows;                // columns of a strip, strips of a plane, rows of a strip
+  int first_row, first_column;            // of the first strip
+};
+
+/// A worker's next run of rows in one strip.
+struct Run {
+  std::int64_t offset;        // of the plane
+  int left, right, top, end;  // columns and rows of the result
+};
+
+/// a / b, quickly where it can be.
+__device__ inline std::int64_t divide(std::int64_t a, int b) {
+  if (a >> 32 == 0) return static_cast<unsigned>(a) / static_cast<unsigned>(b);
+  return a / b;
+}
+
+__device__ inline Run next_run(const Work& work, std::int64_t line, std::int64_t stop) {
+  const std::int64_t column = divide(line, work.rows);  // strip of a plane
+  const std::int64_t plane = divide(column, work.strips);
+  const int row = static_cast<int>(line - column * work.rows);
+  const std::int64_t left_over = stop - line;
+  const int rows = left_over < work.rows - row ? static_cast<int>(left_over) : work.rows - row;
+  const int left = work.first_column + static_cast<int>(column - plane * work.strips) * work.strip;
+  const int limit = work.width - work.first_row;
+  const int right = work.strip < limit - left ? left + work.strip : limit;
+  return {plane * work.plane_size, left, right, work.first_row + row, work.first_row + row + rows};
+}
+
+template <int kSize>
+struct alignas(4 * kSize) Vector {
+  float v[kSize];
+};
+
+consteval float over(int k, int one) { return static_cast<float>(kTaps[k] / kTaps[one]); }
+
+/// Taps along the row over the middle one, down the columns over the outer ones.
+SSIM_HOST_DEVICE constexpr float along(int k) {
+  constexpr float taps[6] = {over(0, 5), over(1, 5), over(2, 5), over(3, 5), over(4, 5), 1};
+  return taps[k < 5 ? k : 10 - k];
+}
+SSIM_HOST_DEVICE constexpr float down(int k) {
+  constexpr float taps[6] = {1, over(1, 0), over(2, 0), over(3, 0), over(4, 0), over(5, 0)};
+  return taps[k < 5 ? k : 10 - k];
+}
+
+/// What a scaled convolution is too large by.
+constexpr double scale() {
+  double sum_along = 0, sum_down = 0;
+  for (int k = 0; k < kWindow; ++k) {
+    sum_along += static_cast<double>(along(k));
+    sum_down += static_cast<double>(down(k));
+  }
+  return sum_along * sum_down;
+}
+inline constexpr double kScale = scale();
+
+/// Values of the columns from (own first column) - roundup(5, kColumns) on; `from` is aligned to kColumns floats.
+template <int kColumns>
+struct Window {
+  static constexpr int kBefore = (kHalo + kColumns - 1) / kColumns * kColumns;
+  static constexpr int kVectors = 1 + 2 * kBefore / kColumns;
+  float v[kVectors * kColumns];
+
+  __device__ void load(const float* from) {
+#pragma unroll
+    for (int i = 0; i < kVectors; ++i) {
+      const auto part = reinterpret_cast<const Vector<kColumns>*>(from)[i];
+#pragma unroll
+      for (int k = 0; k < kColumns; ++k) v[i * kColumns + k] = part.v[k];
+    }
+  }
+  __device__ void square() {
+#pragma unroll
+    for (int i = kBefore - kHalo; i < kBefore + kColumns + kHalo; ++i) v[i] *= v[i];
+  }
+};
+
+/// Convolves along the row for each column, pushes the result into the column's pending sums, gives the finished ones.
+/// The last pending sum is the row itself: a loop should be unrolled by two, or it is copied.
+template <int kColumns>
+__device__ __forceinline__ void push(const Window<kColumns>& window, float (&pending)[kColumns][10],
+                                     float (&out)[kColumns]) {
+#pragma unroll
+  for (int c = 0; c < kColumns; ++c) {
+    const float* v = window.v + Window<kColumns>::kBefore + c;
+    float h = v[0];
+#pragma unroll
+    for (int k = 0; k < kWindow; ++k) {
+      if (k != kHalo) h = fma(along(k), v[k - kHalo], h);
+    }
+    float(&a)[10] = pending[c];
+    out[c] = h + a[0];
+#pragma unroll
+    for (int j = 0; j < 9; ++j) a[j] = fma(down(9 - j), h, a[j + 1]);
+    a[9] = h;
+  }
+}
+
+template <int kFields, int kColumns>
+__device__ __forceinline__ void clear(float (&pending)[kFields][kColumns][10]) {
+#pragma unroll
+  for (int f = 0; f < kFields; ++f) {
+#pragma unroll
+    for (int c = 0; c < kColumns; ++c) {
+#pragma unroll
+      for (int j = 0; j < 10; ++j) pending[f][c][j] = 0;
+    }
+  }
+}
+
+/// About the mean of s in a plane, the same for every worker; four pixels' will do. On bright flat images it makes the
+/// gradient's error 100 times smaller. 0 where that is no number.
+__device__ inline float find_pivot(const Work& work, const Run& run) {
+  if (work.height < kWindow || work.width < kWindow) return 0;  // the zeros around weigh more than the image
+  float sum = 0;
+#pragma unroll
+  for (int i = 0; i < 4; ++i) {
+    const int row = work.height / 4 * (i / 2 * 2 + 1), column = work.width / 4 * (i % 2 * 2 + 1);
+    const std::int64_t at = run.offset + static_cast<std::int64_t>(row) * work.width + column;
+    sum += load_readonly(work.x + at) + load_readonly(work.y + at);
+  }
+  const float pivot = 0.25f * sum;
+  return pivot > -1e30f && pivot < 1e30f ? pivot : 0.0f;
+}
+
+}  // namespace ssim::SSIM_CUDA_NAMESPACE::streaming
