@@ -41,22 +41,40 @@ struct Plan {
   int pairs;  // of warps of a block; train
 };
 
-// Warps of either kind in a block: what leaves the fewest columns idle, and of such the smallest.
-int choose_pairs(const Problem& p) {
-  if (const int given = tune("SSIM_PAIRS", 0)) return given;
-  int best = 0;
-  std::int64_t least = 0;
-  for (int pairs = 1; pairs <= kMostPairs; pairs *= 2) {
-    const std::int64_t columns = pairs * kWarpColumns - 2 * kBefore;
-    const std::int64_t warps = (p.width + columns - 1) / columns * pairs;
-    if (best == 0 || warps < least) best = pairs, least = warps;
+// Cuts `columns` strips into pieces for at most so many workers. Either all strips are one line that is cut evenly, so
+// that a piece may begin in one strip and end in the next and computes the rows above it twice; or each strip is cut
+// evenly, which leaves some workers without a piece. `resident` workers share a multiprocessor, and half of them are
+// faster. Gives a measure of the time.
+double cut(Work& work, std::int64_t columns, int resident, bool train) {
+  const std::int64_t fill = train ? 4 * kHalo + 2 : 2 * kHalo, rows = work.rows;
+  const std::int64_t shortest =
+      train ? tune("SSIM_SHORTEST_TRAIN", kShortestTrain) : tune("SSIM_SHORTEST_VALUE", kShortestValue);
+  double best = 0;
+  const auto offer = [&](std::int64_t piece, std::int64_t pitch, std::int64_t runs, double speed) {
+    const double time = static_cast<double>(piece + fill * runs) / speed;
+    if (best != 0 && time >= best) return;
+    best = time;
+    work.piece = static_cast<int>(piece);
+    work.pitch = static_cast<int>(pitch);
+    work.lines = columns * pitch;
+  };
+  for (const int half : {1, 2}) {
+    if (resident < half) break;
+    const std::int64_t workers = static_cast<std::int64_t>(multiprocessors()) * (resident / half);
+    const double speed = half == 1 ? 1 : tune("SSIM_HALF", 170) / 100.0;
+    const std::int64_t piece = std::max((columns * rows + workers - 1) / workers, shortest);
+    offer(piece, rows, (piece + rows - 2) / rows + 1, speed);
+    if (const std::int64_t parts = std::min(workers / columns, (rows + shortest - 1) / shortest); parts > 0) {
+      const std::int64_t part = (rows + parts - 1) / parts;
+      offer(part, (rows + part - 1) / part * part, 1, speed);
+    }
   }
   return best;
 }
 
-Plan plan(const Problem& p, bool train) {
+// pairs: of warps in a block of train.
+Plan plan(const Problem& p, bool train, int pairs, double& time) {
   const int margin = p.padding == Padding::valid ? kHalo : 0;
-  const int pairs = train ? choose_pairs(p) : 1;
   // The gradient reaches every pixel; strips of the value begin at a multiple of a vector.
   const int first_row = train ? 0 : margin, first_column = train ? 0 : margin / kValueColumns * kValueColumns;
   const std::int64_t rows = p.height - 2 * first_row, columns = p.width - first_row - first_column;
@@ -75,14 +93,22 @@ Plan plan(const Problem& p, bool train) {
   work.first_row = first_row;
   work.first_column = first_column;
   work.rows = static_cast<int>(rows);
-  work.lines = p.planes() * strips * rows;
-  const std::int64_t workers =
-      static_cast<std::int64_t>(multiprocessors()) * (train ? kMostPairs / pairs : kValueBlocks * kValueWarps);
-  const std::int64_t shortest =
-      train ? tune("SSIM_SHORTEST_TRAIN", kShortestTrain) : tune("SSIM_SHORTEST_VALUE", kShortestValue);
-  work.piece = std::max((work.lines + workers - 1) / workers, shortest);
-  const std::int64_t pieces = (work.lines + work.piece - 1) / work.piece;
-  return {work, train ? pieces : (pieces + kValueWarps - 1) / kValueWarps, pairs};
+  time = cut(work, p.planes() * strips, train ? kMostPairs / pairs : kValueBlocks, train);
+  return {work, (work.lines + work.piece - 1) / work.piece, pairs};
+}
+
+Plan plan(const Problem& p, bool train) {
+  Plan best{};
+  double least = 0;
+  for (int pairs = 1; pairs <= (train ? kMostPairs : 1); pairs *= 2) {
+    if (tune("SSIM_PAIRS", 0) && train) pairs = tune("SSIM_PAIRS", 0);
+    double time;
+    const Plan plan_of = plan(p, train, pairs, time);
+    if (pairs < kMostPairs) time *= 1.045;  // blocks of eight warps keep better step
+    if (best.pairs == 0 || time < least) best = plan_of, least = time;
+    if (tune("SSIM_PAIRS", 0)) break;
+  }
+  return best;
 }
 
 std::int64_t bytes(const Problem& p, Mode mode) {

@@ -17,10 +17,11 @@ namespace ssim::SSIM_CUDA_NAMESPACE::streaming {
 /// The images and how their rows are numbered in one line: plane by plane, strip by strip, row by row.
 struct Work {
   const float *x, *y;
-  std::int64_t plane_size, lines, piece;  // lines: rows of all strips of all planes; piece: how many a worker takes
-  int height, width, margin;              // positions closer than margin to the edge do not count
-  int strip, strips, rows;                // columns of a strip, strips of a plane, rows of a strip
-  int first_row, first_column;            // of the first strip
+  std::int64_t plane_size, lines;  // lines: all rows of that line
+  int piece;                       // how many of them a worker takes
+  int height, width, margin;       // positions closer than margin to the edge do not count
+  int strip, strips, rows, pitch;  // columns of a strip, strips of a plane, rows of a strip and from strip to strip
+  int first_row, first_column;     // of the first strip
 };
 
 /// A worker's next run of rows in one strip.
@@ -35,16 +36,23 @@ __device__ inline std::int64_t divide(std::int64_t a, int b) {
   return a / b;
 }
 
-__device__ inline Run next_run(const Work& work, std::int64_t line, std::int64_t stop) {
-  const std::int64_t column = divide(line, work.rows);  // strip of a plane
+/// The next run of a worker's piece, of which `done` lines have been handed out. False at the end.
+__device__ inline bool next_run(const Work& work, std::int64_t worker, int& done, Run& run) {
+  const std::int64_t line = worker * work.piece + done;
+  if (done >= work.piece || line >= work.lines) return false;
+  const std::int64_t column = divide(line, work.pitch);  // strip of a plane
   const std::int64_t plane = divide(column, work.strips);
-  const int row = static_cast<int>(line - column * work.rows);
-  const std::int64_t left_over = stop - line;
-  const int rows = left_over < work.rows - row ? static_cast<int>(left_over) : work.rows - row;
-  const int left = work.first_column + static_cast<int>(column - plane * work.strips) * work.strip;
+  const int row = static_cast<int>(line - column * work.pitch);
+  const int lines = work.piece - done < work.pitch - row ? work.piece - done : work.pitch - row;
+  const int end = row + lines < work.rows ? row + lines : work.rows;
+  run.offset = plane * work.plane_size;
+  run.left = work.first_column + static_cast<int>(column - plane * work.strips) * work.strip;
   const int limit = work.width - work.first_row;
-  const int right = work.strip < limit - left ? left + work.strip : limit;
-  return {plane * work.plane_size, left, right, work.first_row + row, work.first_row + row + rows};
+  run.right = work.strip < limit - run.left ? run.left + work.strip : limit;
+  run.top = work.first_row + row;
+  run.end = work.first_row + end;
+  done += lines;
+  return true;
 }
 
 template <int kSize>

@@ -48,14 +48,12 @@ struct TrainShared {
 __device__ inline int steps(const Run& run) { return (run.end - run.top + 4 * kHalo + kStep - 1) / kStep + 1; }
 
 /// Step i: statistics and fields of image rows top - 10 + i kStep + k, k = 0 .. kStep - 1. Gives the thread's loss.
-__device__ __forceinline__ double make_fields(const Train& p, const float* image, float* fields, int thread, int pairs,
-                                              std::int64_t line, std::int64_t stop) {
+__device__ __forceinline__ double make_fields(const Train& p, const float* image, float* fields, int thread, int pairs) {
   const Work& work = p.work;
   const int image_row = 2 * image_columns(pairs), field_row = pairs * kWarpColumns;
   double loss = 0;
-  while (line < stop) {
-    const Run run = next_run(work, line, stop);
-    line += run.end - run.top;
+  Run run;
+  for (int done = 0; next_run(work, blockIdx.x, done, run);) {
     const int column = run.left - kBefore + thread * kTrainColumns;  // of the first field
     // Where a position does not count infinite constants make all that comes of it zero.
     float c1[kTrainColumns], c2[kTrainColumns];
@@ -176,8 +174,7 @@ struct Pixels {
 /// Step i: stores the image rows of step i + 1, starts loading those of step i + 2, and turns the fields of step i - 1
 /// into gradient rows.
 template <bool kVector>
-__device__ __forceinline__ void make_gradient(const Train& p, float* image, const float* fields, int thread, int pairs,
-                                              std::int64_t line, std::int64_t stop) {
+__device__ __forceinline__ void make_gradient(const Train& p, float* image, const float* fields, int thread, int pairs) {
   const Work& work = p.work;
   const int columns = image_columns(pairs), field_row = pairs * kWarpColumns;
   const int stride = 32 * pairs;  // of a thread's columns in the image if rows are not made of vectors
@@ -187,9 +184,8 @@ __device__ __forceinline__ void make_gradient(const Train& p, float* image, cons
   const int extra_own = field_row + (kVector ? 4 * (thread % 4) : thread % 16);
   const bool has_extra = thread < (kVector ? 8 : 32);
   const float scale = (p.weight ? *p.weight : 1.0f) * p.gradient_scale;
-  while (line < stop) {
-    const Run run = next_run(work, line, stop);
-    line += run.end - run.top;
+  Run run;
+  for (int done = 0; next_run(work, blockIdx.x, done, run);) {
     const int first = run.left - 2 * kBefore;  // column of the image rows
     unsigned inside = 0;
 #pragma unroll
@@ -293,16 +289,14 @@ __global__ void __launch_bounds__(kTrainThreads, 1) stream_train(const Train p) 
   const int threads = static_cast<int>(blockDim.x), half = threads / 2, pairs = threads / 64;
   float* image = memory.rows;
   float* fields = memory.rows + image_floats(pairs);
-  const std::int64_t line = blockIdx.x * p.work.piece;
-  const std::int64_t stop = line + p.work.piece < p.work.lines ? line + p.work.piece : p.work.lines;
   // Of the blocks that share a multiprocessor half begin with the one kind of warp and half with the other, so that each
   // of its four schedulers gets as many of either.
   const int thread = (threadIdx.x + (blockIdx.x * 2 >= gridDim.x ? half : 0)) % threads;
   double loss = 0;
   if (thread < half) {
-    loss = make_fields(p, image, fields, thread, pairs, line, stop);
+    loss = make_fields(p, image, fields, thread, pairs);
   } else {
-    make_gradient<kVector>(p, image, fields, thread - half, pairs, line, stop);
+    make_gradient<kVector>(p, image, fields, thread - half, pairs);
   }
   finish_mean<0>(loss, memory.mean, p.sums, p.counter, p.count, p.mean);
 }

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// stream (CUDA), the value: a warp owns 128 columns, four a lane, and needs no block barrier.
+// stream (CUDA), the value: a block is two warps that share 128 columns, four a lane: one convolves s and s^2, the other
+// d and d^2, so that either gets by with half of the registers.
 //
 // Rows come in pairs: while one pair is convolved, s - pivot and d of the next are formed from what asynchronous copies
-// have brought, and the pair after that is being copied. A lane copies and forms its own four columns; the 16 columns
-// beside the strip are done by half of the lanes, for both rows at once.
+// have brought (one row by each warp), and the pair after that is being copied. The 16 columns beside the strip are done
+// by half of a warp, for both rows at once. Of the pair before each warp evaluates one row, for which it got the other's
+// statistics through shared memory. One barrier a pair of rows.
 #pragma once
 
 #include "stream_rows.cuh"
@@ -12,8 +14,8 @@ namespace ssim::SSIM_CUDA_NAMESPACE::streaming {
 
 inline constexpr int kValueColumns = 4;
 inline constexpr int kValueStrip = 32 * kValueColumns;
-inline constexpr int kValueWarps = 4, kValueThreads = 32 * kValueWarps;
-inline constexpr int kValueBlocks = 2;  // resident on a multiprocessor
+inline constexpr int kValueThreads = 64;
+inline constexpr int kValueBlocks = 6;  // resident on a multiprocessor
 inline constexpr int kBeside = 8;       // columns loaded on each side of the strip
 inline constexpr int kValueRow = kValueStrip + 2 * kBeside;
 inline constexpr int kFlush = 8;  // rows that are summed in fp32
@@ -26,7 +28,8 @@ struct Pair {
 };
 
 struct ValueShared {
-  Pair pair[kValueWarps][2];
+  Pair pair[2];
+  float statistic[2][2][2][2][kValueStrip];  // even or odd pair, row, s or d, mean or mean square
   BlockMean mean;
 };
 
@@ -40,14 +43,14 @@ struct Value {
 };
 
 /// The images on their way to s - pivot and d. kVector: the image's rows are made of aligned vectors of four pixels, and
-/// a lane's own columns are 4 lane .. 4 lane + 3; else they are lane + 32 i.
-template <bool kVector>
+/// a lane's own columns are 4 lane .. 4 lane + 3; else they are lane + 32 i. kRole: the row of a pair that the warp does.
+template <bool kVector, int kRole>
 class ValueFeed {
  public:
   __device__ __forceinline__ ValueFeed(const Work& work, const Run& run, int lane)
       : row_(run.top - kHalo), width_(work.width), own_(kVector ? 4 * lane : lane), inside_(0), lane_(lane) {
     limit_ = run.end + kHalo < work.height ? run.end + kHalo : work.height;
-    const std::int64_t at = run.offset + static_cast<std::int64_t>(row_) * width_ + run.left;
+    const std::int64_t at = run.offset + static_cast<std::int64_t>(row_ + kRole) * width_ + run.left;
     x_ = work.x + at + own_;
     y_ = work.y + at + own_;
 #pragma unroll
@@ -61,21 +64,18 @@ class ValueFeed {
     const std::int64_t from = run.offset + static_cast<std::int64_t>(row_ + beside_row_) * width_ + column;
     beside_x_ = (second_ ? work.y : work.x) + from;
     beside_y_ = work.y + from;
-    active_ = !kVector || lane < 16;
+    active_ = kRole == 0 && (!kVector || lane < 16);
     beside_inside_ = column >= 0 && column < width_;
   }
 
   /// Starts copying the next pair of rows.
   __device__ __forceinline__ void copy(Pair& to) {
+    const bool row_inside = static_cast<unsigned>(row_ + kRole) < static_cast<unsigned>(limit_);
 #pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      const bool row_inside = static_cast<unsigned>(row_ + r) < static_cast<unsigned>(limit_);
-#pragma unroll
-      for (int i = 0; i < kOwn; ++i) {
-        const bool inside = row_inside && (inside_ >> i & 1);
-        copy_async<kBytes>(&to.own[r][0][own_ + 32 * i], x_ + r * static_cast<std::int64_t>(width_) + 32 * i, inside);
-        copy_async<kBytes>(&to.own[r][1][own_ + 32 * i], y_ + r * static_cast<std::int64_t>(width_) + 32 * i, inside);
-      }
+    for (int i = 0; i < kOwn; ++i) {
+      const bool inside = row_inside && (inside_ >> i & 1);
+      copy_async<kBytes>(&to.own[kRole][0][own_ + 32 * i], x_ + 32 * i, inside);
+      copy_async<kBytes>(&to.own[kRole][1][own_ + 32 * i], y_ + 32 * i, inside);
     }
     if (active_) {
       const bool inside = static_cast<unsigned>(row_ + beside_row_) < static_cast<unsigned>(limit_) && beside_inside_;
@@ -93,26 +93,23 @@ class ValueFeed {
 
   /// Forms s and d of a pair whose copies all lanes have waited for.
   __device__ __forceinline__ void form(Pair& pair, float pivot) {
+    float *s = &pair.row[kRole][0][kBeside + own_], *d = &pair.row[kRole][1][kBeside + own_];
+    const float *x = &pair.own[kRole][0][own_], *y = &pair.own[kRole][1][own_];
+    if constexpr (kVector) {
+      const auto a = *reinterpret_cast<const Vector<4>*>(x), b = *reinterpret_cast<const Vector<4>*>(y);
+      Vector<4> sum, difference;
 #pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      float *s = &pair.row[r][0][kBeside + own_], *d = &pair.row[r][1][kBeside + own_];
-      const float *x = &pair.own[r][0][own_], *y = &pair.own[r][1][own_];
-      if constexpr (kVector) {
-        const auto a = *reinterpret_cast<const Vector<4>*>(x), b = *reinterpret_cast<const Vector<4>*>(y);
-        Vector<4> sum, difference;
+      for (int i = 0; i < 4; ++i) {
+        sum.v[i] = (a.v[i] - pivot) + b.v[i];
+        difference.v[i] = a.v[i] - b.v[i];
+      }
+      *reinterpret_cast<Vector<4>*>(s) = sum;
+      *reinterpret_cast<Vector<4>*>(d) = difference;
+    } else {
 #pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          sum.v[i] = (a.v[i] - pivot) + b.v[i];
-          difference.v[i] = a.v[i] - b.v[i];
-        }
-        *reinterpret_cast<Vector<4>*>(s) = sum;
-        *reinterpret_cast<Vector<4>*>(d) = difference;
-      } else {
-#pragma unroll
-        for (int i = 0; i < 4; ++i) {
-          s[32 * i] = (x[32 * i] - pivot) + y[32 * i];
-          d[32 * i] = x[32 * i] - y[32 * i];
-        }
+      for (int i = 0; i < 4; ++i) {
+        s[32 * i] = (x[32 * i] - pivot) + y[32 * i];
+        d[32 * i] = x[32 * i] - y[32 * i];
       }
     }
     if constexpr (kVector) {
@@ -125,7 +122,7 @@ class ValueFeed {
         for (int i = 0; i < 4; ++i) made.v[i] = fma(sign, b.v[i], a.v[i] - from);
         *reinterpret_cast<Vector<4>*>(&pair.row[beside_row_][second_][to_]) = made;
       }
-    } else {
+    } else if (active_) {
       const float a = pair.beside[lane_], b = pair.beside[lane_ + 4 * kBeside];
       pair.row[beside_row_][0][to_] = (a - pivot) + b;
       pair.row[beside_row_][1][to_] = a - b;
@@ -160,21 +157,16 @@ __device__ __forceinline__ float add_loss(float ms, float md, float ess, float e
 #endif
 }
 
-template <bool kVector>
-__global__ void __launch_bounds__(kValueThreads, kValueBlocks) stream_value(const Value p) {
-  auto& memory = shared<ValueShared>();
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+/// What a warp does; kRole: 0 for s, 1 for d. Gives half of the sum of 1 - SSIM over its positions.
+template <bool kVector, int kRole>
+__device__ __forceinline__ double sum_losses(const Value& p, ValueShared& memory, int lane) {
   const Work& work = p.work;
-  const std::int64_t worker = static_cast<std::int64_t>(blockIdx.x) * kValueWarps + warp;
-  std::int64_t line = worker * work.piece;
-  const std::int64_t stop = line + work.piece < work.lines ? line + work.piece : work.lines;
   double loss = 0;
-  while (line < stop) {
-    const Run run = next_run(work, line, stop);
-    line += run.end - run.top;
-    ValueFeed<kVector> feed(work, run, lane);
-    Pair *now = &memory.pair[warp][0], *next = &memory.pair[warp][1];
-    sync_warp();  // the run before has been read
+  Run run;
+  for (int done = 0; next_run(work, blockIdx.x, done, run);) {
+    ValueFeed<kVector, kRole> feed(work, run, lane);
+    Pair *now = &memory.pair[0], *next = &memory.pair[1];
+    sync_block();  // the run before has been read
     feed.copy(*now);
     feed.copy(*next);
     const float pivot = find_pivot(work, run), pivot_mean = static_cast<float>(kScale) * pivot;
@@ -184,54 +176,79 @@ __global__ void __launch_bounds__(kValueThreads, kValueBlocks) stream_value(cons
       const int column = run.left + lane * kValueColumns + c;
       counts |= static_cast<unsigned>(column >= work.margin && column < run.right) << c;
     }
-    float pending[4][kValueColumns][10];
+    float pending[2][kValueColumns][10];
     clear(pending);
     copy_wait<1>();
-    sync_warp();
+    sync_block();
     feed.form(*now, pivot);
 
+    float part[kValueColumns] = {};
     const int rows = run.end - run.top;
+    int parity = 0;
+    // The warp's row of the pair before, which is row r of the result.
+    const auto evaluate = [&](int r) {
+      const bool inside = static_cast<unsigned>(r) < static_cast<unsigned>(rows);
+      const auto& from = memory.statistic[parity ^ 1][kRole];
+      const auto at = [&](int which, int power) {
+        return *reinterpret_cast<const Vector<kValueColumns>*>(&from[which][power][kValueColumns * lane]);
+      };
+      const auto ms = at(0, 0), ess = at(0, 1), md = at(1, 0), edd = at(1, 1);
+#pragma unroll
+      for (int c = 0; c < kValueColumns; ++c) {
+        // Rows outside are computed and dropped: a branch would cost more in copies of registers.
+        const float sum = add_loss(ms.v[c], md.v[c], ess.v[c], edd.v[c], p, pivot_mean, part[c]);
+        part[c] = inside ? sum : part[c];
+      }
+    };
     for (int r = -2 * kHalo; r < rows;) {  // of the result
       const int stage = r + kFlush < rows ? r + kFlush : rows;
-      float part[kValueColumns] = {};
 #pragma unroll 1
       for (; r < stage; r += 2) {
         copy_wait<0>();
-        sync_warp();  // the pair is there, the one before has been read, the next has come
+        sync_block();  // the pair is there, the one before has been read, the next has come
         feed.copy(*now);
         feed.form(*next, pivot);
+        evaluate(r - 2 + kRole);
 #pragma unroll
         for (int k = 0; k < 2; ++k) {
-          const auto& row = now->row[k];
-          float ms[kValueColumns], md[kValueColumns], ess[kValueColumns], edd[kValueColumns];
+          Vector<kValueColumns> mean, square;
           Window<kValueColumns> window;
-          window.load(&row[0][lane * kValueColumns]);
-          push(window, pending[0], ms);
+          window.load(&now->row[k][kRole][lane * kValueColumns]);
+          push(window, pending[0], mean.v);
           window.square();
-          push(window, pending[1], ess);
-          window.load(&row[1][lane * kValueColumns]);
-          push(window, pending[2], md);
-          window.square();
-          push(window, pending[3], edd);
-          // Rows outside are computed and dropped: a branch would cost more in copies of registers.
-          const bool inside = static_cast<unsigned>(r + k) < static_cast<unsigned>(rows);
-#pragma unroll
-          for (int c = 0; c < kValueColumns; ++c) {
-            const float sum = add_loss(ms[c], md[c], ess[c], edd[c], p, pivot_mean, part[c]);
-            part[c] = inside ? sum : part[c];
-          }
+          push(window, pending[1], square.v);
+          auto& to = memory.statistic[parity][k][kRole];
+          *reinterpret_cast<Vector<kValueColumns>*>(&to[0][kValueColumns * lane]) = mean;
+          *reinterpret_cast<Vector<kValueColumns>*>(&to[1][kValueColumns * lane]) = square;
         }
         Pair* const other = now;
         now = next;
         next = other;
+        parity ^= 1;
+      }
+      if (r >= rows) {
+        sync_block();
+        evaluate(r - 2 + kRole);
       }
       float sum = 0;
 #pragma unroll
-      for (int c = 0; c < kValueColumns; ++c) sum += counts >> c & 1 ? part[c] : 0.0f;
+      for (int c = 0; c < kValueColumns; ++c) {
+        sum += counts >> c & 1 ? part[c] : 0.0f;
+        part[c] = 0;
+      }
       loss += static_cast<double>(sum);
     }
     copy_wait<0>();
   }
+  return loss;
+}
+
+template <bool kVector>
+__global__ void __launch_bounds__(kValueThreads, kValueBlocks) stream_value(const Value p) {
+  auto& memory = shared<ValueShared>();
+  const int lane = threadIdx.x % 32;
+  const double loss = threadIdx.x < 32 ? sum_losses<kVector, 0>(p, memory, lane)
+                                       : sum_losses<kVector, 1>(p, memory, lane);
   finish_mean<kValueThreads>(2 * loss, memory.mean, p.sums, p.counter, p.count, p.mean);
 }
 
