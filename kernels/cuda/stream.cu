@@ -38,7 +38,7 @@ constexpr int kShortestValue = 6, kShortestTrain = 8;
 struct Plan {
   Work work;
   std::int64_t blocks;
-  int pairs;  // of warps of a block; train
+  int groups;  // of warps of a block; train
 };
 
 // Cuts `columns` strips into pieces for at most so many workers. Either all strips are one line that is cut evenly, so
@@ -72,13 +72,13 @@ double cut(Work& work, std::int64_t columns, int resident, bool train) {
   return best;
 }
 
-// pairs: of warps in a block of train.
-Plan plan(const Problem& p, bool train, int pairs, double& time) {
+// groups: of warps in a block of train.
+Plan plan(const Problem& p, bool train, int groups, double& time) {
   const int margin = p.padding == Padding::valid ? kHalo : 0;
   // The gradient reaches every pixel; strips of the value begin at a multiple of a vector.
   const int first_row = train ? 0 : margin, first_column = train ? 0 : margin / kValueColumns * kValueColumns;
   const std::int64_t rows = p.height - 2 * first_row, columns = p.width - first_row - first_column;
-  const std::int64_t widest = train ? pairs * kWarpColumns - 2 * kBefore : kValueStrip;
+  const std::int64_t widest = train ? groups * kWarpColumns - 2 * kBefore : kWarpColumns;
   const std::int64_t strips = (columns + widest - 1) / widest;
   // Equal strips, of whole vectors.
   std::int64_t strip = train ? (columns + 4 * strips - 1) / (4 * strips) * 4 : widest;
@@ -93,20 +93,20 @@ Plan plan(const Problem& p, bool train, int pairs, double& time) {
   work.first_row = first_row;
   work.first_column = first_column;
   work.rows = static_cast<int>(rows);
-  time = cut(work, p.planes() * strips, train ? kMostPairs / pairs : kValueBlocks, train);
-  return {work, (work.lines + work.piece - 1) / work.piece, pairs};
+  time = cut(work, p.planes() * strips, train ? kMostGroups / groups : kValueBlocks, train);
+  return {work, (work.lines + work.piece - 1) / work.piece, groups};
 }
 
 Plan plan(const Problem& p, bool train) {
   Plan best{};
   double least = 0;
-  for (int pairs = 1; pairs <= (train ? kMostPairs : 1); pairs *= 2) {
-    if (tune("SSIM_PAIRS", 0) && train) pairs = tune("SSIM_PAIRS", 0);
+  for (int groups = 1; groups <= (train ? kMostGroups : 1); groups *= kMostGroups) {
+    if (tune("SSIM_GROUPS", 0) && train) groups = tune("SSIM_GROUPS", 0);
     double time;
-    const Plan plan_of = plan(p, train, pairs, time);
-    if (pairs < kMostPairs) time *= 1.045;  // blocks of eight warps keep better step
-    if (best.pairs == 0 || time < least) best = plan_of, least = time;
-    if (tune("SSIM_PAIRS", 0)) break;
+    const Plan plan_of = plan(p, train, groups, time);
+    if (groups < kMostGroups) time *= 1.045;  // blocks of eight warps keep better step
+    if (best.groups == 0 || time < least) best = plan_of, least = time;
+    if (tune("SSIM_GROUPS", 0)) break;
   }
   return best;
 }
@@ -127,7 +127,7 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   const auto aligned = [&](const void* pointer) {
     return p.width % 4 == 0 && reinterpret_cast<std::uintptr_t>(pointer) % sizeof(Vector<4>) == 0;
   };
-  const bool vectors = aligned(a.x) && aligned(a.y);
+  const bool vectors = aligned(a.x) && aligned(a.y) && (!train || aligned(a.grad_x));
   const float c1 = static_cast<float>(2 * kScale * kScale * static_cast<double>(p.c1));
   const float c2 = static_cast<float>(2 * kScale * kScale * static_cast<double>(p.c2));
   const float scale = static_cast<float>(kScale);
@@ -136,14 +136,15 @@ Status run(const Problem& p, const Arguments& a, bool train) {
     return launch("stream_value", vectors ? stream_value<true> : stream_value<false>, grid, dim3(kValueThreads),
                   sizeof(ValueShared), a.stream, all);
   }
-  const Train all{made.work, c1,        c2,     scale,           static_cast<float>(4 * kScale / count),
-                  count,     a.weight,  a.grad_x, aligned(a.grad_x), sums,
-                  counter,   a.mean};
-  const std::size_t shared_bytes =
-      offsetof(TrainShared, rows) +
-      sizeof(float) * static_cast<std::size_t>(image_floats(made.pairs) + field_floats(made.pairs));
-  return launch("stream_train", vectors ? stream_train<true> : stream_train<false>, grid, dim3(64 * made.pairs),
-                shared_bytes, a.stream, all);
+  const float gradient_scale = static_cast<float>(4 * kScale / count);
+  const Train all{made.work, c1,       c2,   scale,   gradient_scale, count,
+                  a.weight,  a.grad_x, sums, counter, a.mean};
+  const auto start = [&]<int kGroups>(std::integral_constant<int, kGroups>) {
+    return launch("stream_train", vectors ? stream_train<true, kGroups> : stream_train<false, kGroups>, grid,
+                  dim3(96 * kGroups), sizeof(TrainShared<kGroups>), a.stream, all);
+  };
+  if (made.groups == 1) return start(std::integral_constant<int, 1>{});
+  return start(std::integral_constant<int, kMostGroups>{});
 }
 
 }  // namespace
@@ -153,7 +154,7 @@ Implementation stream() {
       .name = "stream",
       .idea = "rows streamed, vertical sums pending in registers, gradient in the same pass",
       .device = kDevice,
-      .tile = {kShortestTrain, kValueStrip},
+      .tile = {kShortestTrain, kWarpColumns},
       .supports = [](const Problem&, Mode) -> std::string { return ""; },
       .workspace_bytes = bytes,
       .value = [](const Problem& p, const Arguments& a) { return run(p, a, false); },
