@@ -15,6 +15,7 @@
 #include <cstdlib>
 #include <cstddef>
 
+#include "primitives_tensor.cuh"
 #include "stream_train.cuh"
 #include "stream_value.cuh"
 
@@ -38,7 +39,7 @@ constexpr int kShortestValue = 6, kShortestTrain = 8;
 struct Plan {
   Work work;
   std::int64_t blocks;
-  int groups;  // of warps of a block; train
+  int pairs;  // of warps of a block; train
 };
 
 // Cuts `columns` strips into pieces for at most so many workers. Either all strips are one line that is cut evenly, so
@@ -59,8 +60,8 @@ double cut(Work& work, std::int64_t columns, int resident, bool train) {
     work.lines = columns * pitch;
   };
   for (const int half : {1, 2}) {
-    if (resident < half) break;
-    const std::int64_t workers = static_cast<std::int64_t>(multiprocessors()) * (resident / half);
+    if (half > 1 && resident < half) break;
+    const std::int64_t workers = static_cast<std::int64_t>(multiprocessors()) * std::max(resident / half, 1);
     const double speed = half == 1 ? 1 : tune("SSIM_HALF", 170) / 100.0;
     const std::int64_t piece = std::max((columns * rows + workers - 1) / workers, shortest);
     offer(piece, rows, (piece + rows - 2) / rows + 1, speed);
@@ -72,13 +73,22 @@ double cut(Work& work, std::int64_t columns, int resident, bool train) {
   return best;
 }
 
-// groups: of warps in a block of train.
-Plan plan(const Problem& p, bool train, int groups, double& time) {
+// Blocks that a multiprocessor holds, by their registers and shared memory, 1 KB of which the system takes for each.
+int resident(bool train, int pairs) {
+  const std::size_t bytes = !train        ? sizeof(ValueShared)
+                            : pairs == 1 ? sizeof(TrainShared<1>)
+                                          : sizeof(TrainShared<kMostPairs>);
+  const int fit = static_cast<int>(static_cast<std::size_t>(shared_bytes_of_multiprocessor()) / (bytes + 1024));
+  return std::min(fit, train ? kMostPairs / pairs : kValueBlocks);
+}
+
+// pairs: of warps in a block of train.
+Plan plan(const Problem& p, bool train, int pairs, double& time) {
   const int margin = p.padding == Padding::valid ? kHalo : 0;
   // The gradient reaches every pixel; strips of the value begin at a multiple of a vector.
   const int first_row = train ? 0 : margin, first_column = train ? 0 : margin / kValueColumns * kValueColumns;
   const std::int64_t rows = p.height - 2 * first_row, columns = p.width - first_row - first_column;
-  const std::int64_t widest = train ? groups * kWarpColumns - 2 * kBefore : kWarpColumns;
+  const std::int64_t widest = train ? pairs * kWarpColumns - 2 * kBefore : kWarpColumns;
   const std::int64_t strips = (columns + widest - 1) / widest;
   // Equal strips, of whole vectors.
   std::int64_t strip = train ? (columns + 4 * strips - 1) / (4 * strips) * 4 : widest;
@@ -93,20 +103,22 @@ Plan plan(const Problem& p, bool train, int groups, double& time) {
   work.first_row = first_row;
   work.first_column = first_column;
   work.rows = static_cast<int>(rows);
-  time = cut(work, p.planes() * strips, train ? kMostGroups / groups : kValueBlocks, train);
-  return {work, (work.lines + work.piece - 1) / work.piece, groups};
+  time = cut(work, p.planes() * strips, resident(train, pairs) * (train ? 1 : kValueWarps), train);
+  const std::int64_t pieces = (work.lines + work.piece - 1) / work.piece;
+  return {work, train ? pieces : (pieces + kValueWarps - 1) / kValueWarps, pairs};
 }
 
 Plan plan(const Problem& p, bool train) {
   Plan best{};
   double least = 0;
-  for (int groups = 1; groups <= (train ? kMostGroups : 1); groups *= kMostGroups) {
-    if (tune("SSIM_GROUPS", 0) && train) groups = tune("SSIM_GROUPS", 0);
+  for (int pairs = 1; pairs <= (train ? kMostPairs : 1); pairs *= kMostPairs) {
+    if (tune("SSIM_PAIRS", 0) && train) pairs = tune("SSIM_PAIRS", 0);
+    if (pairs > 1 && resident(train, pairs) == 0) break;
     double time;
-    const Plan plan_of = plan(p, train, groups, time);
-    if (groups < kMostGroups) time *= 1.045;  // blocks of eight warps keep better step
-    if (best.groups == 0 || time < least) best = plan_of, least = time;
-    if (tune("SSIM_GROUPS", 0)) break;
+    const Plan plan_of = plan(p, train, pairs, time);
+    if (pairs < kMostPairs) time *= 1.045;  // blocks of eight warps keep better step
+    if (best.pairs == 0 || time < least) best = plan_of, least = time;
+    if (tune("SSIM_PAIRS", 0)) break;
   }
   return best;
 }
@@ -139,12 +151,12 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   const float gradient_scale = static_cast<float>(4 * kScale / count);
   const Train all{made.work, c1,       c2,   scale,   gradient_scale, count,
                   a.weight,  a.grad_x, sums, counter, a.mean};
-  const auto start = [&]<int kGroups>(std::integral_constant<int, kGroups>) {
-    return launch("stream_train", vectors ? stream_train<true, kGroups> : stream_train<false, kGroups>, grid,
-                  dim3(96 * kGroups), sizeof(TrainShared<kGroups>), a.stream, all);
+  const auto start = [&]<int kPairs>(std::integral_constant<int, kPairs>) {
+    return launch("stream_train", vectors ? stream_train<true, kPairs> : stream_train<false, kPairs>, grid,
+                  dim3(64 * kPairs), sizeof(TrainShared<kPairs>), a.stream, all);
   };
-  if (made.groups == 1) return start(std::integral_constant<int, 1>{});
-  return start(std::integral_constant<int, kMostGroups>{});
+  if (made.pairs == 1) return start(std::integral_constant<int, 1>{});
+  return start(std::integral_constant<int, kMostPairs>{});
 }
 
 }  // namespace

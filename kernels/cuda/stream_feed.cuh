@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: MIT
 // stream (CUDA): the images on their way to s - pivot and d in shared memory.
 //
-// Rows come in pairs, and two warps share a strip: one does the first row of each pair, the other the second. A lane
-// copies its own four columns, asynchronously and one step ahead, and forms s and d of them a step later. The 16 columns
-// beside the strips of a block are done by half of the lanes of one of its warps, for both rows of a pair at once.
+// Rows come in pairs. A warp copies 128 columns of a pair, each lane its own four, asynchronously and one step ahead, and
+// forms s and d of them a step later. The 16 columns beside the strip are done by half of the lanes of one of a strip's
+// warps, for both rows at once.
 #pragma once
 
 #include "stream_rows.cuh"
 
 namespace ssim::SSIM_CUDA_NAMESPACE::streaming {
 
-inline constexpr int kWarpColumns = 128;  // of a pair of warps, four a lane
+inline constexpr int kWarpColumns = 128;  // four a lane
 inline constexpr int kBeside = 8;         // columns on each side
 
 /// What a warp has copied of a pair of rows.
 struct Raw {
-  float own[2][kWarpColumns];       // x or y: each lane's own columns
+  float own[2][2][kWarpColumns];      // row, x or y
   float beside[2 * 2 * 2 * kBeside];  // x, then y; row, column
 };
 
 /// kVector: the image's rows are made of aligned vectors of four pixels, and a lane's own columns are 4 lane ..
-/// 4 lane + 3; else they are lane + 32 i. kRow: which row of a pair the warp does.
-template <bool kVector, int kRow>
+/// 4 lane + 3; else they are lane + 32 i.
+template <bool kVector>
 class Feed {
  public:
   /// Rows from `row` on, zeros from `limit` on. `column` is the image's that belongs to column 0 of the block's own
   /// ones, of which there are `columns`; the warp does 128 from `own` on. `beside`: and those beside.
-  __device__ __forceinline__ Feed(const Work& work, std::int64_t plane, int row, int limit, int column, int columns,
+  __device__ __forceinline__ Feed(const Work& work, const Run& run, int row, int limit, int column, int columns,
                                   int own, bool beside, int lane)
       : row_(row), limit_(limit < work.height ? limit : work.height), width_(work.width), columns_(columns + 2 * kBeside) {
     in_raw_ = kVector ? 4 * lane : lane;
@@ -37,9 +37,9 @@ class Feed {
       const int at = column + own + in_raw_ + 32 * i;
       inside_ |= static_cast<unsigned>(at >= 0 && at < width_) << i;
     }
-    const std::int64_t at = plane + static_cast<std::int64_t>(row + kRow) * width_ + column + own + in_raw_;
-    x_ = work.x + at;
-    y_ = work.y + at;
+    const std::int64_t at = static_cast<std::int64_t>(row) * width_ + column + own + in_raw_;
+    x_ = run.x + at;
+    y_ = run.y + at;
     // Vectors: lane is (x or y, and then d or s), row, vector. Else it is row, column, and does x and y, d and s.
     second_ = kVector && lane >= 8;
     beside_row_ = kVector ? lane / 4 % 2 : lane / 16;
@@ -47,9 +47,9 @@ class Feed {
     const int to = part < kBeside ? part : columns + part;
     to_beside_ = (beside_row_ * 2 + second_) * columns_ + to;
     const int from = column - kBeside + to;
-    const std::int64_t beside_at = plane + static_cast<std::int64_t>(row + beside_row_) * width_ + from;
-    beside_x_ = (second_ ? work.y : work.x) + beside_at;
-    beside_y_ = work.y + beside_at;
+    const std::int64_t beside_at = static_cast<std::int64_t>(row + beside_row_) * width_ + from;
+    beside_x_ = (second_ ? run.y : run.x) + beside_at;
+    beside_y_ = run.y + beside_at;
     active_ = beside && (!kVector || lane < 16);
     beside_inside_ = from >= 0 && from < width_;
     beside_raw_ = kVector ? 4 * (lane % 16) : lane;
@@ -57,12 +57,16 @@ class Feed {
 
   /// Starts copying the next pair.
   __device__ __forceinline__ void copy(Raw& to) {
-    const bool row_inside = static_cast<unsigned>(row_ + kRow) < static_cast<unsigned>(limit_);
 #pragma unroll
-    for (int i = 0; i < kOwn; ++i) {
-      const bool inside = row_inside && (inside_ >> i & 1);
-      copy_async<kBytes>(&to.own[0][in_raw_ + 32 * i], x_ + 32 * i, inside);
-      copy_async<kBytes>(&to.own[1][in_raw_ + 32 * i], y_ + 32 * i, inside);
+    for (int r = 0; r < 2; ++r) {
+      const bool row_inside = static_cast<unsigned>(row_ + r) < static_cast<unsigned>(limit_);
+      const std::int64_t from = r * static_cast<std::int64_t>(width_);
+#pragma unroll
+      for (int i = 0; i < kOwn; ++i) {
+        const bool inside = row_inside && (inside_ >> i & 1);
+        copy_async<kBytes>(&to.own[r][0][in_raw_ + 32 * i], x_ + from + 32 * i, inside);
+        copy_async<kBytes>(&to.own[r][1][in_raw_ + 32 * i], y_ + from + 32 * i, inside);
+      }
     }
     if (active_) {
       const bool inside = static_cast<unsigned>(row_ + beside_row_) < static_cast<unsigned>(limit_) && beside_inside_;
@@ -79,38 +83,41 @@ class Feed {
 
   /// Forms s and d of a pair whose copies all lanes have waited for. to: [row][s or d][columns + 2 kBeside].
   __device__ __forceinline__ void form(const Raw& raw, float* to, float pivot) {
-    const float *x = &raw.own[0][in_raw_], *y = &raw.own[1][in_raw_];
-    float *s = to + 2 * kRow * columns_ + to_own_, *d = s + columns_;
+#pragma unroll
+    for (int r = 0; r < 2; ++r) {
+      const float *x = &raw.own[r][0][in_raw_], *y = &raw.own[r][1][in_raw_];
+      float *s = to + 2 * r * columns_ + to_own_, *d = s + columns_;
+      if constexpr (kVector) {
+        const auto a = *reinterpret_cast<const Vector<4>*>(x), b = *reinterpret_cast<const Vector<4>*>(y);
+        Vector<4> sum, difference;
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          sum.v[i] = (a.v[i] - pivot) + b.v[i];
+          difference.v[i] = a.v[i] - b.v[i];
+        }
+        *reinterpret_cast<Vector<4>*>(s) = sum;
+        *reinterpret_cast<Vector<4>*>(d) = difference;
+      } else {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          s[32 * i] = (x[32 * i] - pivot) + y[32 * i];
+          d[32 * i] = x[32 * i] - y[32 * i];
+        }
+      }
+    }
+    if (!active_) return;
     if constexpr (kVector) {
-      const auto a = *reinterpret_cast<const Vector<4>*>(x), b = *reinterpret_cast<const Vector<4>*>(y);
-      Vector<4> sum, difference;
+      const float sign = second_ ? -1.0f : 1.0f, from = second_ ? 0.0f : pivot;
+      const float* at = &raw.beside[beside_raw_ % (4 * kBeside)];
+      const auto a = *reinterpret_cast<const Vector<4>*>(at), b = *reinterpret_cast<const Vector<4>*>(at + 4 * kBeside);
+      Vector<4> made;
 #pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        sum.v[i] = (a.v[i] - pivot) + b.v[i];
-        difference.v[i] = a.v[i] - b.v[i];
-      }
-      *reinterpret_cast<Vector<4>*>(s) = sum;
-      *reinterpret_cast<Vector<4>*>(d) = difference;
-      if (active_) {
-        const float sign = second_ ? -1.0f : 1.0f, from = second_ ? 0.0f : pivot;
-        const float* at = &raw.beside[beside_raw_ % (4 * kBeside)];
-        const auto p = *reinterpret_cast<const Vector<4>*>(at), q = *reinterpret_cast<const Vector<4>*>(at + 4 * kBeside);
-        Vector<4> made;
-#pragma unroll
-        for (int i = 0; i < 4; ++i) made.v[i] = fma(sign, q.v[i], p.v[i] - from);
-        *reinterpret_cast<Vector<4>*>(to + to_beside_) = made;
-      }
+      for (int i = 0; i < 4; ++i) made.v[i] = fma(sign, b.v[i], a.v[i] - from);
+      *reinterpret_cast<Vector<4>*>(to + to_beside_) = made;
     } else {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        s[32 * i] = (x[32 * i] - pivot) + y[32 * i];
-        d[32 * i] = x[32 * i] - y[32 * i];
-      }
-      if (active_) {
-        const float p = raw.beside[beside_raw_], q = raw.beside[beside_raw_ + 4 * kBeside];
-        to[to_beside_] = (p - pivot) + q;
-        to[to_beside_ + columns_] = p - q;
-      }
+      const float a = raw.beside[beside_raw_], b = raw.beside[beside_raw_ + 4 * kBeside];
+      to[to_beside_] = (a - pivot) + b;
+      to[to_beside_ + columns_] = a - b;
     }
   }
 

@@ -27,13 +27,23 @@ struct Work {
 /// A worker's next run of rows in one strip.
 struct Run {
   std::int64_t offset;        // of the plane
+  const float *x, *y;         // the plane
   int left, right, top, end;  // columns and rows of the result
 };
 
-/// a / b, quickly where it can be.
+/// a / b, both from 0. Longer lines than 2^32 take bit after bit: nvcc's own division is a call, for which it would
+/// spill registers.
 __device__ inline std::int64_t divide(std::int64_t a, int b) {
   if (a >> 32 == 0) return static_cast<unsigned>(a) / static_cast<unsigned>(b);
-  return a / b;
+  std::int64_t quotient = 0, rest = 0;
+#pragma unroll 1
+  for (int bit = 62; bit >= 0; --bit) {
+    rest = 2 * rest + (a >> bit & 1);
+    if (rest < b) continue;
+    rest -= b;
+    quotient |= std::int64_t{1} << bit;
+  }
+  return quotient;
 }
 
 /// The next run of a worker's piece, of which `done` lines have been handed out. False at the end.
@@ -46,6 +56,8 @@ __device__ inline bool next_run(const Work& work, std::int64_t worker, int& done
   const int lines = work.piece - done < work.pitch - row ? work.piece - done : work.pitch - row;
   const int end = row + lines < work.rows ? row + lines : work.rows;
   run.offset = plane * work.plane_size;
+  run.x = work.x + run.offset;
+  run.y = work.y + run.offset;
   run.left = work.first_column + static_cast<int>(column - plane * work.strips) * work.strip;
   const int limit = work.width - work.first_row;
   run.right = work.strip < limit - run.left ? run.left + work.strip : limit;
@@ -145,8 +157,8 @@ __device__ inline float find_pivot(const Work& work, const Run& run) {
 #pragma unroll
   for (int i = 0; i < 4; ++i) {
     const int row = work.height / 4 * (i / 2 * 2 + 1), column = work.width / 4 * (i % 2 * 2 + 1);
-    const std::int64_t at = run.offset + static_cast<std::int64_t>(row) * work.width + column;
-    sum += load_readonly(work.x + at) + load_readonly(work.y + at);
+    const std::int64_t at = static_cast<std::int64_t>(row) * work.width + column;
+    sum += load_readonly(run.x + at) + load_readonly(run.y + at);
   }
   const float pivot = 0.25f * sum;
   return pivot > -1e30f && pivot < 1e30f ? pivot : 0.0f;

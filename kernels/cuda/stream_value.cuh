@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: MIT
-// stream (CUDA), the value: a block is two warps that share 128 columns, four a lane: one convolves s and s^2, the other
-// d and d^2, so that either gets by with half of the registers.
+// stream (CUDA), the value: a warp owns 128 columns, four a lane, and needs no block barrier.
 //
-// While one pair of rows is convolved, the next is formed and the one after that copied (stream_feed.cuh). Of the pair
-// before each warp evaluates one row, for which the statistics go through shared memory. One barrier a pair.
+// While one pair of rows is convolved, the next is formed and the one after that copied (stream_feed.cuh).
 #pragma once
 
 #include "stream_feed.cuh"
@@ -11,14 +9,15 @@
 namespace ssim::SSIM_CUDA_NAMESPACE::streaming {
 
 inline constexpr int kValueColumns = 4;  // of a lane
-inline constexpr int kValueThreads = 64;
-inline constexpr int kValueBlocks = 6;  // resident on a multiprocessor
+inline constexpr int kValueWarps = 4, kValueThreads = 32 * kValueWarps;
+inline constexpr int kValueBlocks = 2;  // resident on a multiprocessor
 inline constexpr int kFlush = 8;        // rows that are summed in fp32
 
 struct ValueShared {
-  Raw raw[2][2];                                    // even or odd pair, warp
-  float image[2][2][2][kWarpColumns + 2 * kBeside];  // pair, row, s or d
-  float statistic[2][2][2][2][kWarpColumns];         // pair, row, s or d, mean or mean square
+  struct Pair {
+    float image[2][2][kWarpColumns + 2 * kBeside];  // row, s or d
+    Raw raw;
+  } pair[kValueWarps][2];  // warp, even or odd pair
   BlockMean mean;
 };
 
@@ -48,18 +47,19 @@ __device__ __forceinline__ float add_loss(float ms, float md, float ess, float e
 #endif
 }
 
-/// What a warp does; kRole: 0 for s, 1 for d. Gives half of the sum of 1 - SSIM over its positions.
-template <bool kVector, int kRole>
-__device__ __forceinline__ double sum_losses(const Value& p, ValueShared& memory, int lane) {
+template <bool kVector>
+__global__ void __launch_bounds__(kValueThreads, kValueBlocks) stream_value(const Value p) {
+  auto& memory = shared<ValueShared>();
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
   const Work& work = p.work;
   double loss = 0;
   Run run;
-  for (int done = 0; next_run(work, blockIdx.x, done, run);) {
-    Feed<kVector, kRole> feed(work, run.offset, run.top - kHalo, run.end + kHalo, run.left, kWarpColumns, 0,
-                              kRole == 0, lane);
-    sync_block();  // the run before has been read
-    feed.copy(memory.raw[0][kRole]);
-    feed.copy(memory.raw[1][kRole]);
+  for (int done = 0; next_run(work, static_cast<std::int64_t>(blockIdx.x) * kValueWarps + warp, done, run);) {
+    Feed<kVector> feed(work, run, run.top - kHalo, run.end + kHalo, run.left, kWarpColumns, 0, true, lane);
+    auto *now = &memory.pair[warp][0], *next = &memory.pair[warp][1];
+    sync_warp();  // the run before has been read
+    feed.copy(now->raw);
+    feed.copy(next->raw);
     const float pivot = find_pivot(work, run), pivot_mean = static_cast<float>(kScale) * pivot;
     unsigned counts = 0;
 #pragma unroll
@@ -67,76 +67,54 @@ __device__ __forceinline__ double sum_losses(const Value& p, ValueShared& memory
       const int column = run.left + lane * kValueColumns + c;
       counts |= static_cast<unsigned>(column >= work.margin && column < run.right) << c;
     }
-    float pending[2][kValueColumns][10];
+    float pending[4][kValueColumns][10];
     clear(pending);
     copy_wait<1>();
     sync_warp();
-    feed.form(memory.raw[0][kRole], &memory.image[0][0][0][0], pivot);
+    feed.form(now->raw, now->image[0][0], pivot);
 
-    float part[kValueColumns] = {};
     const int rows = run.end - run.top;
-    int parity = 0;
-    // The warp's row of the pair before, which is row r of the result.
-    const auto evaluate = [&](int r) {
-      const bool inside = static_cast<unsigned>(r) < static_cast<unsigned>(rows);
-      const auto& from = memory.statistic[parity ^ 1][kRole];
-      const auto at = [&](int which, int power) {
-        return *reinterpret_cast<const Vector<kValueColumns>*>(&from[which][power][kValueColumns * lane]);
-      };
-      const auto ms = at(0, 0), ess = at(0, 1), md = at(1, 0), edd = at(1, 1);
-#pragma unroll
-      for (int c = 0; c < kValueColumns; ++c) {
-        // Rows outside are computed and dropped: a branch would cost more in copies of registers.
-        const float sum = add_loss(ms.v[c], md.v[c], ess.v[c], edd.v[c], p, pivot_mean, part[c]);
-        part[c] = inside ? sum : part[c];
-      }
-    };
     for (int r = -2 * kHalo; r < rows;) {  // of the result
       const int stage = r + kFlush < rows ? r + kFlush : rows;
+      float part[kValueColumns] = {};
 #pragma unroll 1
       for (; r < stage; r += 2) {
         copy_wait<0>();
-        sync_block();  // the pair is there, the one before has been read, the next has come
-        feed.copy(memory.raw[parity][kRole]);
-        feed.form(memory.raw[parity ^ 1][kRole], &memory.image[parity ^ 1][0][0][0], pivot);
-        evaluate(r - 2 + kRole);
+        sync_warp();  // this pair is there, the one before has been read, the next one's pixels have come
+        feed.copy(now->raw);
+        feed.form(next->raw, next->image[0][0], pivot);
 #pragma unroll
         for (int k = 0; k < 2; ++k) {
-          Vector<kValueColumns> mean, square;
+          const auto& row = now->image[k];
+          float ms[kValueColumns], md[kValueColumns], ess[kValueColumns], edd[kValueColumns];
           Window<kValueColumns> window;
-          window.load(&memory.image[parity][k][kRole][lane * kValueColumns]);
-          push(window, pending[0], mean.v);
+          window.load(&row[0][lane * kValueColumns]);
+          push(window, pending[0], ms);
           window.square();
-          push(window, pending[1], square.v);
-          auto& to = memory.statistic[parity][k][kRole];
-          *reinterpret_cast<Vector<kValueColumns>*>(&to[0][kValueColumns * lane]) = mean;
-          *reinterpret_cast<Vector<kValueColumns>*>(&to[1][kValueColumns * lane]) = square;
-        }
-        parity ^= 1;
-      }
-      if (r >= rows) {
-        sync_block();
-        evaluate(r - 2 + kRole);
-      }
-      float sum = 0;
+          push(window, pending[1], ess);
+          window.load(&row[1][lane * kValueColumns]);
+          push(window, pending[2], md);
+          window.square();
+          push(window, pending[3], edd);
+          // Rows outside are computed and dropped: a branch would cost more in copies of registers.
+          const bool inside = static_cast<unsigned>(r + k) < static_cast<unsigned>(rows);
 #pragma unroll
-      for (int c = 0; c < kValueColumns; ++c) {
-        sum += counts >> c & 1 ? part[c] : 0.0f;
-        part[c] = 0;
+          for (int c = 0; c < kValueColumns; ++c) {
+            const float sum = add_loss(ms[c], md[c], ess[c], edd[c], p, pivot_mean, part[c]);
+            part[c] = inside ? sum : part[c];
+          }
+        }
+        auto* const other = now;
+        now = next;
+        next = other;
       }
+      float sum = 0;  // fp64 is slow on many cards
+#pragma unroll
+      for (int c = 0; c < kValueColumns; ++c) sum += counts >> c & 1 ? part[c] : 0.0f;
       loss += static_cast<double>(sum);
     }
     copy_wait<0>();
   }
-  return loss;
-}
-
-template <bool kVector>
-__global__ void __launch_bounds__(kValueThreads, kValueBlocks) stream_value(const Value p) {
-  auto& memory = shared<ValueShared>();
-  const int lane = threadIdx.x % 32;
-  const double loss = threadIdx.x < 32 ? sum_losses<kVector, 0>(p, memory, lane)
-                                       : sum_losses<kVector, 1>(p, memory, lane);
   finish_mean<kValueThreads>(2 * loss, memory.mean, p.sums, p.counter, p.count, p.mean);
 }
 
