@@ -12,8 +12,7 @@
 // Cost: 8 (12) bytes of DRAM and 80 (140) FMA an element, one launch, the mean included.
 // Run: ./suite test --filter 'cuda.*:stream' ; ./suite profile stream
 #include <algorithm>
-#include <cstdlib>
-#include <cstddef>
+#include <type_traits>
 
 #include "primitives_tensor.cuh"
 #include "stream_train.cuh"
@@ -24,45 +23,51 @@ namespace {
 
 using namespace streaming;
 
-#ifdef SSIM_TUNE
-inline int tune(const char* name, int otherwise) {
-  const char* text = std::getenv(name);
-  return text ? std::atoi(text) : otherwise;
-}
-#else
-#define tune(name, otherwise) (otherwise)
-#endif
-
 // Fewer rows than this a piece are not worth the rows that are done twice.
 constexpr int kShortestValue = 6, kShortestTrain = 8;
+// How much faster a worker is when only half of those that fit share its multiprocessor (measured: 1.8 and 1.7).
+constexpr double kFewerAreFaster = 1.7;
+// And how much slower one of several blocks is than one block of as many warps, which keep step (measured).
+constexpr double kSmallBlocksAreSlower = 1.045;
 
 struct Plan {
   Work work;
   std::int64_t blocks;
-  int pairs;  // of warps of a block; train
+  int pairs;  // of warps in a block of train
 };
 
-// Cuts `columns` strips into pieces for at most so many workers. Either all strips are one line that is cut evenly, so
-// that a piece may begin in one strip and end in the next and computes the rows above it twice; or each strip is cut
-// evenly, which leaves some workers without a piece. `resident` workers share a multiprocessor, and half of them are
-// faster. Gives a measure of the time.
-double cut(Work& work, std::int64_t columns, int resident, bool train) {
-  const std::int64_t fill = train ? 4 * kHalo + 2 : 2 * kHalo, rows = work.rows;
-  const std::int64_t shortest =
-      train ? tune("SSIM_SHORTEST_TRAIN", kShortestTrain) : tune("SSIM_SHORTEST_VALUE", kShortestValue);
+struct Card {
+  int multiprocessors = SSIM_CUDA_NAMESPACE::multiprocessors(), shared_bytes = shared_bytes_of_multiprocessor();
+
+  // Blocks that a multiprocessor holds, by their registers and shared memory, 1 KB of which the system takes for each.
+  int resident(bool train, int pairs) const {
+    const std::size_t bytes = !train       ? sizeof(ValueShared)
+                              : pairs == 1 ? sizeof(TrainShared<1>)
+                                           : sizeof(TrainShared<kMostPairs>);
+    const int fit = static_cast<int>(static_cast<std::size_t>(shared_bytes) / (bytes + 1024));
+    return std::min(fit, train ? kMostPairs / pairs : kValueBlocks);
+  }
+};
+
+// Cuts `columns` strips into pieces for the workers that the card holds, `resident` a multiprocessor, or for half of
+// them. Either all strips are one line that is cut evenly: then a piece may go on in the next strip, where it begins
+// anew. Or each strip is cut evenly, which leaves some workers without a piece. Gives a measure of the time.
+double cut(Work& work, std::int64_t columns, int multiprocessors, int resident, bool train) {
+  const std::int64_t rows = work.rows, shortest = train ? kShortestTrain : kShortestValue;
+  const std::int64_t before = train ? 4 * kHalo + 2 * kLag : 2 * kHalo;  // rows until a run's first result
   double best = 0;
   const auto offer = [&](std::int64_t piece, std::int64_t pitch, std::int64_t runs, double speed) {
-    const double time = static_cast<double>(piece + fill * runs) / speed;
+    const double time = static_cast<double>(piece + before * runs) / speed;
     if (best != 0 && time >= best) return;
     best = time;
     work.piece = static_cast<int>(piece);
     work.pitch = static_cast<int>(pitch);
     work.lines = columns * pitch;
   };
-  for (const int half : {1, 2}) {
-    if (half > 1 && resident < half) break;
-    const std::int64_t workers = static_cast<std::int64_t>(multiprocessors()) * std::max(resident / half, 1);
-    const double speed = half == 1 ? 1 : tune("SSIM_HALF", 170) / 100.0;
+  for (const int share : {1, 2}) {
+    if (share == 2 && resident < 2) break;
+    const std::int64_t workers = static_cast<std::int64_t>(multiprocessors) * std::max(resident / share, 1);
+    const double speed = share == 1 ? 1 : kFewerAreFaster;
     const std::int64_t piece = std::max((columns * rows + workers - 1) / workers, shortest);
     offer(piece, rows, (piece + rows - 2) / rows + 1, speed);
     if (const std::int64_t parts = std::min(workers / columns, (rows + shortest - 1) / shortest); parts > 0) {
@@ -73,17 +78,7 @@ double cut(Work& work, std::int64_t columns, int resident, bool train) {
   return best;
 }
 
-// Blocks that a multiprocessor holds, by their registers and shared memory, 1 KB of which the system takes for each.
-int resident(bool train, int pairs) {
-  const std::size_t bytes = !train        ? sizeof(ValueShared)
-                            : pairs == 1 ? sizeof(TrainShared<1>)
-                                          : sizeof(TrainShared<kMostPairs>);
-  const int fit = static_cast<int>(static_cast<std::size_t>(shared_bytes_of_multiprocessor()) / (bytes + 1024));
-  return std::min(fit, train ? kMostPairs / pairs : kValueBlocks);
-}
-
-// pairs: of warps in a block of train.
-Plan plan(const Problem& p, bool train, int pairs, double& time) {
+Plan plan(const Problem& p, bool train, const Card& card, int pairs, double& time) {
   const int margin = p.padding == Padding::valid ? kHalo : 0;
   // The gradient reaches every pixel; strips of the value begin at a multiple of a vector.
   const int first_row = train ? 0 : margin, first_column = train ? 0 : margin / kValueColumns * kValueColumns;
@@ -103,24 +98,19 @@ Plan plan(const Problem& p, bool train, int pairs, double& time) {
   work.first_row = first_row;
   work.first_column = first_column;
   work.rows = static_cast<int>(rows);
-  time = cut(work, p.planes() * strips, resident(train, pairs) * (train ? 1 : kValueWarps), train);
+  const int workers_a_block = train ? 1 : kValueWarps;
+  time = cut(work, p.planes() * strips, card.multiprocessors, card.resident(train, pairs) * workers_a_block, train);
   const std::int64_t pieces = (work.lines + work.piece - 1) / work.piece;
-  return {work, train ? pieces : (pieces + kValueWarps - 1) / kValueWarps, pairs};
+  return {work, (pieces + workers_a_block - 1) / workers_a_block, pairs};
 }
 
 Plan plan(const Problem& p, bool train) {
-  Plan best{};
-  double least = 0;
-  for (int pairs = 1; pairs <= (train ? kMostPairs : 1); pairs *= kMostPairs) {
-    if (tune("SSIM_PAIRS", 0) && train) pairs = tune("SSIM_PAIRS", 0);
-    if (pairs > 1 && resident(train, pairs) == 0) break;
-    double time;
-    const Plan plan_of = plan(p, train, pairs, time);
-    if (pairs < kMostPairs) time *= 1.045;  // blocks of eight warps keep better step
-    if (best.pairs == 0 || time < least) best = plan_of, least = time;
-    if (tune("SSIM_PAIRS", 0)) break;
-  }
-  return best;
+  const Card card;
+  double time, other_time;
+  const Plan small = plan(p, train, card, 1, time);
+  if (!train || card.resident(train, kMostPairs) == 0) return small;
+  const Plan large = plan(p, train, card, kMostPairs, other_time);
+  return other_time < time * kSmallBlocksAreSlower ? large : small;
 }
 
 std::int64_t bytes(const Problem& p, Mode mode) {
@@ -144,13 +134,12 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   const float c2 = static_cast<float>(2 * kScale * kScale * static_cast<double>(p.c2));
   const float scale = static_cast<float>(kScale);
   if (!train) {
-    const Value all{made.work, c1, c2, scale, count, sums, counter, a.mean};
+    const Value all{made.work, c1 * kShrink * kShrink, c2, scale, count, sums, counter, a.mean};
     return launch("stream_value", vectors ? stream_value<true> : stream_value<false>, grid, dim3(kValueThreads),
                   sizeof(ValueShared), a.stream, all);
   }
   const float gradient_scale = static_cast<float>(4 * kScale / count);
-  const Train all{made.work, c1,       c2,   scale,   gradient_scale, count,
-                  a.weight,  a.grad_x, sums, counter, a.mean};
+  const Train all{made.work, c1, c2, scale, gradient_scale, count, a.weight, a.grad_x, sums, counter, a.mean};
   const auto start = [&]<int kPairs>(std::integral_constant<int, kPairs>) {
     return launch("stream_train", vectors ? stream_train<true, kPairs> : stream_train<false, kPairs>, grid,
                   dim3(64 * kPairs), sizeof(TrainShared<kPairs>), a.stream, all);

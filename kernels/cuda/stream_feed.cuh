@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
 // stream (CUDA): the images on their way to s - pivot and d in shared memory.
 //
-// Rows come in pairs. A warp copies 128 columns of a pair, each lane its own four, asynchronously and one step ahead, and
-// forms s and d of them a step later. The 16 columns beside the strip are done by half of the lanes of one of a strip's
-// warps, for both rows at once.
+// Rows come in pairs. A warp copies 128 columns of a pair, each lane its own four, asynchronously and one step ahead,
+// and forms s and d of them a step later. The 16 columns beside the strip are done by half of the lanes of one of a
+// strip's warps, for both rows at once.
 #pragma once
 
 #include "stream_rows.cuh"
 
 namespace ssim::SSIM_CUDA_NAMESPACE::streaming {
 
-inline constexpr int kWarpColumns = 128;  // four a lane
-inline constexpr int kBeside = 8;         // columns on each side
+inline constexpr int kBeside = 8;  // columns on each side
 
 /// What a warp has copied of a pair of rows.
 struct Raw {
   float own[2][2][kWarpColumns];      // row, x or y
   float beside[2 * 2 * 2 * kBeside];  // x, then y; row, column
+  float spare[2 * 2 * 2 * kBeside];   // where lanes write that have nothing to do: a branch would cost more
 };
 
 /// kVector: the image's rows are made of aligned vectors of four pixels, and a lane's own columns are 4 lane ..
@@ -28,7 +28,10 @@ class Feed {
   /// ones, of which there are `columns`; the warp does 128 from `own` on. `beside`: and those beside.
   __device__ __forceinline__ Feed(const Work& work, const Run& run, int row, int limit, int column, int columns,
                                   int own, bool beside, int lane)
-      : row_(row), limit_(limit < work.height ? limit : work.height), width_(work.width), columns_(columns + 2 * kBeside) {
+      : row_(row),
+        limit_(limit < work.height ? limit : work.height),
+        width_(work.width),
+        columns_(columns + 2 * kBeside) {
     in_raw_ = kVector ? 4 * lane : lane;
     to_own_ = kBeside + own + in_raw_;
     inside_ = 0;
@@ -50,6 +53,7 @@ class Feed {
     const std::int64_t beside_at = static_cast<std::int64_t>(row + beside_row_) * width_ + from;
     beside_x_ = (second_ ? run.y : run.x) + beside_at;
     beside_y_ = run.y + beside_at;
+    beside_ = beside;
     active_ = beside && (!kVector || lane < 16);
     beside_inside_ = from >= 0 && from < width_;
     beside_raw_ = kVector ? 4 * (lane % 16) : lane;
@@ -82,7 +86,7 @@ class Feed {
   }
 
   /// Forms s and d of a pair whose copies all lanes have waited for. to: [row][s or d][columns + 2 kBeside].
-  __device__ __forceinline__ void form(const Raw& raw, float* to, float pivot) {
+  __device__ __forceinline__ void form(Raw& raw, float* to, float pivot) {
 #pragma unroll
     for (int r = 0; r < 2; ++r) {
       const float *x = &raw.own[r][0][in_raw_], *y = &raw.own[r][1][in_raw_];
@@ -105,7 +109,7 @@ class Feed {
         }
       }
     }
-    if (!active_) return;
+    if (!beside_) return;
     if constexpr (kVector) {
       const float sign = second_ ? -1.0f : 1.0f, from = second_ ? 0.0f : pivot;
       const float* at = &raw.beside[beside_raw_ % (4 * kBeside)];
@@ -113,7 +117,7 @@ class Feed {
       Vector<4> made;
 #pragma unroll
       for (int i = 0; i < 4; ++i) made.v[i] = fma(sign, b.v[i], a.v[i] - from);
-      *reinterpret_cast<Vector<4>*>(to + to_beside_) = made;
+      *reinterpret_cast<Vector<4>*>(active_ ? to + to_beside_ : raw.spare + beside_raw_) = made;
     } else {
       const float a = raw.beside[beside_raw_], b = raw.beside[beside_raw_ + 4 * kBeside];
       to[to_beside_] = (a - pivot) + b;
@@ -129,7 +133,7 @@ class Feed {
   int row_, limit_, width_, columns_, in_raw_, to_own_;
   unsigned inside_;  // bit i for own column i, or one for all
   int beside_row_, beside_raw_, to_beside_;
-  bool second_, active_, beside_inside_;
+  bool second_, beside_, active_, beside_inside_;  // active_: this lane
 };
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE::streaming

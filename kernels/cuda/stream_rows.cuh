@@ -14,6 +14,8 @@
 
 namespace ssim::SSIM_CUDA_NAMESPACE::streaming {
 
+inline constexpr int kWarpColumns = 128;  // four a lane
+
 /// The images and how their rows are numbered in one line: plane by plane, strip by strip, row by row.
 struct Work {
   const float *x, *y;

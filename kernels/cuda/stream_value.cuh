@@ -23,28 +23,26 @@ struct ValueShared {
 
 struct Value {
   Work work;
-  float c1, c2, scale;  // 2 C1 and 2 C2 in the scale of squared means; scale: from that of mean squares to that
+  float c1, c2;  // 2 C1 and 2 C2 in the scale of squared means, the first shrunk
+  float scale;   // from that of mean squares to that
   double count;
   double* sums;
   unsigned* counter;
   double* mean;
 };
 
+/// What a and m below are scaled by beside the scale of squared means, so that their product with g and e does not
+/// overflow for images up to 1e9: the square of kShrink, a power of two.
+inline constexpr float kShrink = 0x1p-20f;
+
 /// (1 - SSIM) / 2, added to sum. With a = ms^2 + 2 C1, m = md^2, g = vs + 2 C2, e = vd:
 /// (m g + a e) / ((a + m) (g + e)). g is formed before anything of d comes in: C2 would drown.
 __device__ __forceinline__ float add_loss(float ms, float md, float ess, float edd, const Value& p, float pivot,
                                           float sum) {
-  const float level = ms + pivot;
-  const float m = md * md;
-  const float a = fma(level, level, p.c1);
-  const float g = fma(-ms, ms, fma(p.scale, ess, p.c2));
-  const float e = fma(p.scale, edd, -m);
-#ifdef SSIM_TWO_RECIPROCALS
-  const float u = m * reciprocal_fast(a + m), v = e * reciprocal_fast(g + e);
-  return fma(v, fma(-2.0f, u, 1.0f), sum + u);
-#else
+  const float level = fma(ms, kShrink, pivot), square = md * md;
+  const float m = square * (kShrink * kShrink), a = fma(level, level, p.c1);
+  const float g = fma(-ms, ms, fma(p.scale, ess, p.c2)), e = fma(p.scale, edd, -square);
   return fma(fma(m, g, a * e), reciprocal_fast((a + m) * (g + e)), sum);
-#endif
 }
 
 template <bool kVector>
@@ -60,7 +58,7 @@ __global__ void __launch_bounds__(kValueThreads, kValueBlocks) stream_value(cons
     sync_warp();  // the run before has been read
     feed.copy(now->raw);
     feed.copy(next->raw);
-    const float pivot = find_pivot(work, run), pivot_mean = static_cast<float>(kScale) * pivot;
+    const float pivot = find_pivot(work, run), pivot_mean = kShrink * static_cast<float>(kScale) * pivot;
     unsigned counts = 0;
 #pragma unroll
     for (int c = 0; c < kValueColumns; ++c) {
@@ -82,9 +80,9 @@ __global__ void __launch_bounds__(kValueThreads, kValueBlocks) stream_value(cons
         copy_wait<0>();
         sync_warp();  // this pair is there, the one before has been read, the next one's pixels have come
         feed.copy(now->raw);
-        feed.form(next->raw, next->image[0][0], pivot);
 #pragma unroll
         for (int k = 0; k < 2; ++k) {
+          if (k == 1) feed.form(next->raw, next->image[0][0], pivot);
           const auto& row = now->image[k];
           float ms[kValueColumns], md[kValueColumns], ess[kValueColumns], edd[kValueColumns];
           Window<kValueColumns> window;
