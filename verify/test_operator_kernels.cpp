@@ -58,7 +58,7 @@ TEST(OperatorKernels, ScaleMultipliesEveryValueOnce) {
         Memory values(kernels.device, count * 4, offset);
         values.upload(host.data());
         const Memory factor = one_value(kernels.device, -0.3f);
-        const Status status = kernels.scale(values.as<float>(), count, factor.as<float>(), nullptr);
+        const Status status = kernels.scale(values.as<float>(), values.as<float>(), count, factor.as<float>(), nullptr);
         ASSERT_TRUE(status) << status.message;
         synchronize(kernels.device);
         const auto scaled = values.download<float>();
@@ -70,6 +70,32 @@ TEST(OperatorKernels, ScaleMultipliesEveryValueOnce) {
   });
 }
 
+TEST(OperatorKernels, ScaleIntoOtherMemory) {
+  for_each([](const Kernels& kernels) {
+    for (const std::int64_t count : {1, 3, 4, 4099}) {
+      for (const float f : {1.0f, -2.5f}) {
+        std::vector<float> host(static_cast<std::size_t>(count));
+        for (std::size_t i = 0; i < host.size(); ++i) host[i] = 0.1f * static_cast<float>(i + 1);
+        Memory values(kernels.device, count * 4, 4), result(kernels.device, count * 4, 20);
+        values.upload(host.data());
+        const Memory factor = one_value(kernels.device, f);
+        const Status status = kernels.scale(values.as<float>(), result.as<float>(), count, factor.as<float>(), nullptr);
+        ASSERT_TRUE(status) << status.message;
+        synchronize(kernels.device);
+        const auto scaled = result.download<float>();
+        for (std::size_t i = 0; i < host.size(); ++i) ASSERT_EQ(scaled[i], host[i] * f) << i;
+        EXPECT_EQ(values.download<float>(), host);
+        EXPECT_EQ(result.damage(), "");
+      }
+    }
+    Memory values(kernels.device, 64, 4), result(kernels.device, 64);
+    const Memory factor = one_value(kernels.device, 2);
+    const Status status = kernels.scale(values.as<float>(), result.as<float>(), 8, factor.as<float>(), nullptr);
+    EXPECT_EQ(status.code, Status::Code::invalid_argument);
+    EXPECT_NE(std::string(status.message).find("not equal modulo 16 bytes"), std::string::npos);
+  });
+}
+
 TEST(OperatorKernels, ScaleByOneZeroAndNan) {
   for_each([](const Kernels& kernels) {
     for (const float f : {1.0f, 0.0f, std::nanf("")}) {
@@ -77,7 +103,7 @@ TEST(OperatorKernels, ScaleByOneZeroAndNan) {
       Memory values(kernels.device, 20);
       values.upload(host.data());
       const Memory factor = one_value(kernels.device, f);
-      ASSERT_TRUE(kernels.scale(values.as<float>(), 5, factor.as<float>(), nullptr));
+      ASSERT_TRUE(kernels.scale(values.as<float>(), values.as<float>(), 5, factor.as<float>(), nullptr));
       synchronize(kernels.device);
       const auto scaled = values.download<float>();
       for (std::size_t i = 0; i < host.size(); ++i) {

@@ -24,27 +24,29 @@ __global__ void operator_store(float value, float* to) { *to = value; }
 
 // `head` values before the first vector, `vectors` of them, `tail` values behind the last; head and tail are < 4.
 __global__ void __launch_bounds__(kThreads)
-    operator_scale(float* values, int head, std::int64_t vectors, int tail, const float* factor) {
+    operator_scale(const float* values, float* result, int head, std::int64_t vectors, int tail, const float* factor) {
   const float f = load_readonly(factor);
-  if (f == 1.0f) return;
-  Four* body = reinterpret_cast<Four*>(values + head);
+  if (f == 1.0f && values == result) return;
+  const Four* from = reinterpret_cast<const Four*>(values + head);
+  Four* to = reinterpret_cast<Four*>(result + head);
   const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kBlock + threadIdx.x;
   Four loaded[kVectors];
 #pragma unroll
   for (int i = 0; i < kVectors; ++i) {
-    if (first + i * kThreads < vectors) loaded[i] = body[first + i * kThreads];
+    if (first + i * kThreads < vectors) loaded[i] = from[first + i * kThreads];
   }
 #pragma unroll
   for (int i = 0; i < kVectors; ++i) {
     if (first + i * kThreads < vectors) {
       for (float& v : loaded[i].v) v *= f;
-      body[first + i * kThreads] = loaded[i];
+      to[first + i * kThreads] = loaded[i];
     }
   }
   if (blockIdx.x == 0) {
     const int thread = static_cast<int>(threadIdx.x);
-    if (thread < head) values[thread] *= f;
-    if (thread < tail) values[head + 4 * vectors + thread] *= f;
+    if (thread < head) result[thread] = values[thread] * f;
+    const std::int64_t last = head + 4 * vectors + thread;
+    if (thread < tail) result[last] = values[last] * f;
   }
 }
 
@@ -58,14 +60,18 @@ Status store(float value, float* to, void* stream) {
   return launch("operator_store", operator_store, dim3(1), dim3(1), 0, stream, value, to);
 }
 
-Status scale(float* values, std::int64_t count, const float* factor, void* stream) {
+Status scale(const float* values, float* result, std::int64_t count, const float* factor, void* stream) {
+  if ((reinterpret_cast<std::uintptr_t>(values) - reinterpret_cast<std::uintptr_t>(result)) % sizeof(Four) != 0) {
+    return Status::error(Status::Code::invalid_argument, "scale: values %p and result %p are not equal modulo 16 bytes",
+                         static_cast<const void*>(values), static_cast<const void*>(result));
+  }
   const auto misaligned = static_cast<std::int64_t>(reinterpret_cast<std::uintptr_t>(values) / sizeof(float) % 4);
   const std::int64_t head = misaligned == 0 ? 0 : (4 - misaligned < count ? 4 - misaligned : count);
   const std::int64_t vectors = (count - head) / 4;
   const std::int64_t blocks = (vectors + kBlock - 1) / kBlock;
   return launch("operator_scale", operator_scale, dim3(static_cast<unsigned>(blocks > 0 ? blocks : 1)), dim3(kThreads),
-                0, stream, values, static_cast<int>(head), vectors, static_cast<int>(count - head - 4 * vectors),
-                factor);
+                0, stream, values, result, static_cast<int>(head), vectors,
+                static_cast<int>(count - head - 4 * vectors), factor);
 }
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE

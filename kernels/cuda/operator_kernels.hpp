@@ -6,13 +6,15 @@
 
 #include "../ssim.hpp"
 
-#define SSIM_OPERATOR_KERNELS                                                          \
-  /** *result = *mean, rounded to fp32. */                                             \
-  Status round_mean(const double* mean, float* result, void* stream);                  \
-  /** *to = value. */                                                                  \
-  Status store(float value, float* to, void* stream);                                  \
-  /** values[i] *= *factor for i < count; nothing is read or written where it is 1. */ \
-  Status scale(float* values, std::int64_t count, const float* factor, void* stream);
+#define SSIM_OPERATOR_KERNELS                                         \
+  /** *result = *mean, rounded to fp32. */                            \
+  Status round_mean(const double* mean, float* result, void* stream); \
+  /** *to = value. */                                                 \
+  Status store(float value, float* to, void* stream);                 \
+  /** result[i] = values[i] * *factor for i < count. The two may be   \
+      the same, and then nothing is touched where the factor is 1;    \
+      else their addresses must be equal modulo 16 bytes. */          \
+  Status scale(const float* values, float* result, std::int64_t count, const float* factor, void* stream);
 
 namespace ssim {
 namespace cuda {

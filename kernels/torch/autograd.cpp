@@ -83,17 +83,15 @@ struct FusedSsimBackward final : FusedSsimNode {
     const at::Tensor& factor = upstream[0];
     if (!factor.defined() || !task_should_compute_output(0)) return variable_list(1);
     at::Tensor saved = gradient.unpack();
+    const bool direct = !at::GradMode::is_enabled() && plain(saved) && plain(factor);
     // Nobody else can see the saved tensor, and nobody will ask for it again. A captured graph may be replayed.
-    const bool mine = !at::GradMode::is_enabled() && !torch::autograd::get_current_graph_task_keep_graph() &&
-                      !gradient.has_hooks() && plain(saved) && plain(factor) && saved.use_count() <= 2 &&
-                      !capturing(saved);
-    if (mine) {
+    const bool mine = direct && !torch::autograd::get_current_graph_task_keep_graph() && !gradient.has_hooks() &&
+                      saved.use_count() <= 2 && !capturing(saved);
 #if SSIM_TORCH_CUDA
-      if (saved.is_cuda()) {
-        scale_cuda(saved, factor);
-        return {saved};
-      }
+    // What a hook hands back may be anything, what we kept is fp32 and contiguous.
+    if (direct && !gradient.has_hooks() && saved.is_cuda()) return {scale_cuda(saved, factor, mine)};
 #endif
+    if (mine) {
       const bool unchanged = factor.is_cpu() && *factor.const_data_ptr<float>() == 1.0f;
       return {unchanged ? saved : saved.mul_(factor)};
     }

@@ -28,7 +28,7 @@ at::Tensor run_cpu(const at::Tensor& img1, const at::Tensor& img2, c10::string_v
 at::Tensor run_cuda(const at::Tensor& img1, const at::Tensor& img2, c10::string_view padding, const Weight& weight,
                     at::Tensor* gradient);
 
-/// gradient *= factor on their CUDA device, in stream order.
-void scale_cuda(const at::Tensor& gradient, const at::Tensor& factor);
+/// gradient * factor on their CUDA device, in stream order: where the gradient lies, or in memory of its own.
+at::Tensor scale_cuda(const at::Tensor& gradient, const at::Tensor& factor, bool in_place);
 
 }  // namespace ssim::op

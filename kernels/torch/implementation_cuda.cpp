@@ -115,10 +115,13 @@ at::Tensor run_cuda(const at::Tensor& img1, const at::Tensor& img2, c10::string_
   return result;
 }
 
-void scale_cuda(const at::Tensor& gradient, const at::Tensor& factor) {
+at::Tensor scale_cuda(const at::Tensor& gradient, const at::Tensor& factor, bool in_place) {
   const c10::cuda::CUDAGuard guard(gradient.device());
-  raise(cuda::scale(gradient.mutable_data_ptr<float>(), gradient.numel(), factor.const_data_ptr<float>(),
-                    c10::cuda::getCurrentCUDAStream().stream()));
+  at::Tensor result = gradient;
+  if (!in_place) result = at::detail::empty_cuda(gradient.sizes(), at::kFloat, gradient.device(), std::nullopt);
+  raise(cuda::scale(gradient.const_data_ptr<float>(), result.mutable_data_ptr<float>(), gradient.numel(),
+                    factor.const_data_ptr<float>(), c10::cuda::getCurrentCUDAStream().stream()));
+  return result;
 }
 
 }  // namespace ssim::op
