@@ -74,8 +74,8 @@ TEST_P(Operator, BothWaysGiveTheSameGradient) {
 TEST_P(Operator, WithGradIsValueAndWeightedGradient) {
   const Images pair = images(device());
   const auto [value, one] = fused_ssim_with_grad(pair.x, pair.y);
-  EXPECT_TRUE(at::equal(value, fused_ssim(pair.x, pair.y)));
-  for (const double number : {1.0, -2.0, 0.25, 0.0, -2.0}) {  // powers of two scale exactly
+  EXPECT_LE((value - fused_ssim(pair.x, pair.y)).abs().item<float>(), 1.2e-7f);  // another kernel may have made it
+  for (const double number : {1.0, -2.0, 0.25, 0.0, -2.0}) {                     // powers of two scale exactly
     const at::Tensor weight = at::tensor(static_cast<float>(number)).to(device());
     for (const auto& [again, scaled] :
          {fused_ssim_with_grad(pair.x, pair.y, "same", number), fused_ssim_with_grad(pair.x, pair.y, "same", weight)}) {
