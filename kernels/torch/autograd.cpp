@@ -16,10 +16,12 @@
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/library.h>
 
-#include <memory>
+#include <string>
+#include <utility>
 
 #include "fused_ssim.hpp"
 #include "implementation.hpp"
+#include "node.hpp"
 #include "switches.hpp"
 
 #if SSIM_TORCH_CUDA
@@ -60,7 +62,7 @@ struct FusedSsimNode : Node {
   variable_list finished(at::Tensor gradient, const at::Tensor& factor) const {
     if (at::GradMode::is_enabled()) {
       // Edges to img1 and to the factor, so that every way to ask for a second derivative leads here.
-      auto stop = std::make_shared<SecondDerivative>(
+      auto stop = make_node<SecondDerivative>(
           torch::autograd::edge_list{next_edge(0), torch::autograd::impl::gradient_edge(factor)});
       torch::autograd::set_history(gradient, stop);
     }
@@ -132,9 +134,9 @@ struct FusedSsimRecompute final : FusedSsimNode {
   }
 };
 
-template <typename Made>
-std::shared_ptr<Made> make_node(const at::Tensor& img1) {
-  std::shared_ptr<Made> node(new Made, torch::autograd::deleteNode);
+template <typename T>
+auto node_behind(const at::Tensor& img1) {
+  auto node = make_node<T>();
   node->set_next_edges(torch::autograd::collect_next_edges(img1));
   return node;
 }
@@ -156,7 +158,7 @@ at::Tensor differentiable(const at::Tensor& img1, const at::Tensor& img2, c10::s
       result = fused_ssim(img1, img2, padding, train);
     }
     if (keeps) {
-      const auto node = make_node<FusedSsimRecompute>(img1);
+      const auto node = node_behind<FusedSsimRecompute>(img1);
       node->img1 = torch::autograd::SavedVariable(img1, /*is_output=*/false);
       node->img2 = torch::autograd::SavedVariable(img2, /*is_output=*/false);
       node->padding = std::string(padding);
@@ -170,7 +172,7 @@ at::Tensor differentiable(const at::Tensor& img1, const at::Tensor& img2, c10::s
     const at::AutoDispatchBelowADInplaceOrView below;
     std::tie(result, gradient) = fused_ssim_with_grad(img1, img2, padding);
   }
-  const auto node = make_node<FusedSsimBackward>(img1);
+  const auto node = node_behind<FusedSsimBackward>(img1);
   node->gradient = torch::autograd::SavedVariable(gradient, /*is_output=*/false);
   torch::autograd::set_history(result, node);
   return result;
