@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <mutex>
 
 #include "../ssim.hpp"
 
@@ -45,8 +46,8 @@ int device_attribute(int otherwise) {
   return value;
 }
 
-/// Lets a kernel have more than 48 KB of dynamic shared memory on the current device. Each thread remembers the last
-/// kernels that it did so for: the driver takes longer to answer than a launch can spare.
+/// Lets a kernel have so much dynamic shared memory on the current device, or more if it was allowed that before. Each
+/// thread remembers the last kernels that it asked for: the driver takes longer to answer than a launch can spare.
 inline cudaError_t allow_shared_memory(const void* kernel, std::size_t bytes) {
   struct Known {
     const void* kernel;
@@ -59,10 +60,17 @@ inline cudaError_t allow_shared_memory(const void* kernel, std::size_t bytes) {
   if (const cudaError_t error = cudaGetDevice(&device); error != cudaSuccess) return error;
   Known& entry = known[(reinterpret_cast<std::uintptr_t>(kernel) / 16 + static_cast<unsigned>(device)) % kKnown];
   if (entry.kernel == kernel && entry.device == device && entry.bytes >= bytes) return cudaSuccess;
-  const cudaError_t error =
-      cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
-  if (error == cudaSuccess) entry = {kernel, device, bytes};
-  return error;
+  static std::mutex mutex;  // what another thread was promised must not shrink
+  const std::lock_guard lock(mutex);
+  cudaFuncAttributes attributes{};
+  if (const cudaError_t error = cudaFuncGetAttributes(&attributes, kernel); error != cudaSuccess) return error;
+  if (static_cast<std::size_t>(attributes.maxDynamicSharedSizeBytes) < bytes) {
+    const cudaError_t error =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+    if (error != cudaSuccess) return error;
+  }
+  entry = {kernel, device, bytes};
+  return cudaSuccess;
 }
 
 /// Launches kernel<<<grid, block, shared_bytes, stream>>>(arguments...); no synchronisation. Arguments are converted to

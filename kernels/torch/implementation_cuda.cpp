@@ -4,6 +4,7 @@
 // Cost beside the kernel, on a warm stream: two allocations from LibTorch's cache, and a launch that rounds the fp64
 // mean. The workspace is one that stays (workspaces.hpp); while a CUDA graph is captured it is the graph's own, which
 // adds an allocation and a memset.
+#if SSIM_TORCH_CUDA
 #include <ATen/cuda/EmptyTensor.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGraphsC10Utils.h>
@@ -125,3 +126,4 @@ at::Tensor scale_cuda(const at::Tensor& gradient, const at::Tensor& factor, bool
 }
 
 }  // namespace ssim::op
+#endif  // SSIM_TORCH_CUDA
