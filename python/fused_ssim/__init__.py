@@ -9,7 +9,7 @@ Written for the interface of the published package of the same name:
         score = fused_ssim(predicted, target, train=False)   # keeps nothing for a backward
     score = fused_ssim(predicted, target, padding="valid")
 
-The function is also torch.ops.ssim.fused_ssim. torch.ops.ssim.fused_ssim_with_grad gives value and gradient at once.
+fused_ssim_with_grad gives value and gradient at once. Both are also operators, torch.ops.ssim.*.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import torch
 from ._built_for import TORCH as _TORCH
 from ._built_for import VERSION as __version__
 
-__all__ = ["allowed_padding", "fused_ssim"]
+__all__ = ["allowed_padding", "fused_ssim", "fused_ssim_with_grad"]
 
 allowed_padding = ["same", "valid"]
 
@@ -42,6 +42,8 @@ def _load() -> None:
 
 
 _load()
+from ._with_grad import fused_ssim_with_grad  # noqa: E402: its operators must have been loaded
+
 _fused_ssim = torch.ops.ssim.fused_ssim.default
 
 
@@ -59,7 +61,8 @@ def fused_ssim(img1: torch.Tensor, img2: torch.Tensor, padding: str = "same", tr
     Returns:
         A float32 tensor without dimensions, on the images' device.
 
-    Images that are not contiguous are copied. On CUDA the work is put on the current stream; nothing waits for it.
+    Images that are not contiguous are copied. Under autocast other floating dtypes are taken and computed in float32.
+    On CUDA the work is put on the current stream; nothing waits for it.
 
     Raises:
         ValueError: shape, device or padding; TypeError: dtype; RuntimeError: img2 requires a gradient;
