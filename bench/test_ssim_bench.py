@@ -68,7 +68,7 @@ def key(record):
     "arguments, status, message",
     [
         (["--bogus"], 2, r"unknown argument '--bogus'"),
-        (["--set", "huge"], 2, r"no set 'huge'; there are: smoke, claim, sweep"),
+        (["--set", "huge"], 2, r"no set 'huge'; there are: smoke, gate, claim, sweep"),
         (["--filter", "("], 2, r"--filter: '\(' is no regular expression"),
         (["--filter", "nothing-like-it"], 2, r"'nothing-like-it' matches none of the keys"),
         (["--benchmark_filter=nothing-like-it"], 2, r"'nothing-like-it' matches none of the keys"),

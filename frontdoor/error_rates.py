@@ -62,29 +62,31 @@ def measure(args, context) -> int:
             run.further = {"base": ["--spin-key", planted, "--spin", str(SPIN)],
                            "head": ["--spin-key", planted, "--spin", str(fraction)]}  # fmt: skip
         started = time.monotonic()
-        if not run_pairs(run, files, pairs, STATE / "gate", what=f"{kind} run {number // 2 + 1} of {args.error_rates}, "):
+        what = f"{kind} run {number // 2 + 1} of {args.error_rates}, "
+        if not run_pairs(run, files, pairs, STATE / "gate", what):
             warn(f"interrupted: {relative(args.record)} has the runs that had ended")
             return 130
         gate, base, _ = _judge(args, files["base"], files["head"])
         slow = [r.key.text() for r in gate.rows if r.verdict == "SLOW"]
         environment = base.environment
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
         record = {
-            "kind": kind, "commit": known, "dirty": dirty, "date": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "kind": kind, "commit": known, "dirty": dirty, "date": now,
             "device": device, "device_name": environment.get("device_name"), "driver": environment.get("driver"),
             "binary": environment.get("binary"), "threads": environment.get("threads"), "set": args.set,
             "filter": args.filter, "pairs": pairs, "seed": run.seed, "floor": gate.floor,
-            "fraction": fraction if planted else None, "planted": planted, "found": planted in slow if planted else None,
+            "fraction": fraction if planted else None, "planted": planted,
+            "found": planted in slow if planted else None,
             "false_slow": [key for key in slow if key != planted], "seconds": round(time.monotonic() - started, 1),
             "rows": {r.key.text(): [r.verdict, r.ratio, r.low, r.high] for r in gate.rows},
         }  # fmt: skip
         error_rates.append(Path(args.record), record)
         good &= not record["false_slow"] and record["found"] is not False
         left = (time.monotonic() - begin) / (number + 1) * (len(jobs) - number - 1)
-        what = "no row SLOW" if kind == "aa" else f"{planted} {'found' if record['found'] else 'NOT FOUND'}"
-        extra = f", SLOW without cause: {', '.join(record['false_slow'])}" if record["false_slow"] else ""
-        what = what if kind == "planted" or not record["false_slow"] else "a row SLOW"
-        print(f"{kind} run {number // 2 + 1}: {what}{extra} ({record['seconds']:.0f} s; about {left / 60:.0f} min left)",
-              file=sys.stderr, flush=True)  # fmt: skip
+        told = [f"{planted} {'found' if record['found'] else 'NOT FOUND'}"] if planted else []
+        told += [f"SLOW without cause: {', '.join(record['false_slow'])}"] if record["false_slow"] else []
+        told += [f"{record['seconds']:.0f} s", f"about {left / 60:.0f} min left"]
+        print(f"{kind} run {number // 2 + 1}: {'; '.join(told)}", file=sys.stderr, flush=True)
     print("\n".join(error_rates.sentences(error_rates.read(args.record))))
     print(f"record: {relative(args.record)}")
     return GOOD if good else WRONG

@@ -67,7 +67,7 @@ def run_pairs(run: Run, files: dict[str, Path], pairs: int, scratch: Path, what:
         for side in order:
             if pair in done[side]:
                 continue
-            out = scratch / f"{side}.jsonl"
+            out = scratch / f"process-{side}.jsonl"
             out.unlink(missing_ok=True)
             command = [str(run.programs[side]), *run.common, *run.further.get(side, []), "--out", str(out)]
             log = scratch / f"{side}.log"

@@ -54,7 +54,7 @@ def _revision(command: str, name: str) -> str:
     except OSError as error:
         raise Stop(MISUSE, f"{command}: '{name}' is no folder and no file, and git does not run: {error}") from None
     if done.returncode:
-        raise Stop(MISUSE, f"{command}: '{name}' is no revision that git knows here, no source folder and no result file")
+        raise Stop(MISUSE, f"{command}: '{name}' is neither a revision known to git, nor a source folder, nor a result file")
     return done.stdout.strip()
 
 

@@ -66,8 +66,8 @@ def sentence(found: dict | None) -> str:
     if not found or found.get("reach") is None:
         return "How far two runs of one binary differ here has not been measured (`./suite calibrate`)."
     text = (
-        f"**A difference below {100 * found['reach']:.2g} % means nothing here:** so far apart came two runs of one binary "
-        f"in {found['pairs']} pairs of processes"
+        f"**A difference below {100 * found['reach']:.2g} % means nothing here:** so far apart came two runs of one "
+        f"binary in {found['pairs']} pairs of processes"
     )
     drift = (found.get("drift") or {}).get("largest")
     if drift is not None:
@@ -91,6 +91,7 @@ def text(found: dict) -> str:
         lines.append(f"drift over {found['seconds']:.0f} s: medians of {drift['window_s']:.0f} s lie up to "
                      f"{100 * drift['largest']:.2g} % from the median of all")  # fmt: skip
     for name, row in (found.get("rows") or {}).items():
-        lines.append(f"A/A {name}: {100 * (row['low'] - 1):+.2f} % to {100 * (row['high'] - 1):+.2f} % in {row['pairs']} pairs")
+        ends = f"{100 * (row['low'] - 1):+.2f} % to {100 * (row['high'] - 1):+.2f} %"
+        lines.append(f"A/A {name}: {ends} in {row['pairs']} pairs")
     lines.append(sentence(found).replace("**", "").replace("`", ""))
     return "\n".join(lines)

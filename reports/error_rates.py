@@ -71,8 +71,8 @@ def sentences(records: list[dict]) -> list[str]:
             )
         else:
             lines.append(
-                f"planted slow-down of {100 * e['fraction']:.3g} % on {e['device']}, {e['pairs']} pairs: found in {e['good']} "
-                f"of {e['runs']} gates (95 % limits {low:.3g} % to {high:.3g} %), another row SLOW in {e['false']}; "
-                f"commits {', '.join(e['commits'])}"
+                f"planted slow-down of {100 * e['fraction']:.3g} % on {e['device']}, {e['pairs']} pairs: "
+                f"found in {e['good']} of {e['runs']} gates (95 % limits {low:.3g} % to {high:.3g} %), "
+                f"another row SLOW in {e['false']}; commits {', '.join(e['commits'])}"
             )
     return lines

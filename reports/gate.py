@@ -142,8 +142,16 @@ def _judge(key: Key, base: dict[int, dict], head: dict[int, dict], rows: int, fl
         half = stats.norm.ppf((1 + coverage) / 2) * math.hypot(math.sqrt(2) * spread, *within)
         low, high = float(logs[0]) - half, float(logs[0]) + half
         note = "one process each"
-    row = Row(key, classify(low, high, floor), math.exp(float(np.mean(logs))), math.exp(low), math.exp(high), len(shared),
-              note, float(np.median([base[p]["seconds"] for p in shared])))  # fmt: skip
+    row = Row(
+        key,
+        classify(low, high, floor),
+        math.exp(float(np.mean(logs))),
+        math.exp(low),
+        math.exp(high),
+        len(shared),
+        note,
+        float(np.median([base[p]["seconds"] for p in shared])),
+    )
     if 2 * unconverged > len(shared):
         row.verdict = "AMBIGUOUS"
         row.note = f"not converged in {unconverged} of {len(shared)} pairs"
@@ -185,7 +193,8 @@ def _gradient_change(old: dict, new: dict) -> str:
     text = "by an unknown amount"
     if len(a) == len(b) > 0 and np.any(a):
         seen = float(np.max(np.abs(a - b)) / np.sqrt(np.mean(a**2)))
-        text = f"by {seen:.2g} RMS at the {len(a)} elements looked at" if seen else f"at none of {len(a)} elements looked at"
+        looked = f"{len(a)} elements looked at"
+        text = f"by {seen:.2g} RMS at the {looked}" if seen else f"at none of the {looked}"
     errors = [r["verdict"].get("gradient_error") for r in (old, new)]
     if None not in errors:
         # Both were held against the oracle on the same images, so the change is no larger than both errors together.
@@ -259,8 +268,8 @@ def as_data(gate: Gate) -> dict:
     return {
         "floor": gate.floor,
         "rows": [
-            {"key": r.key.text(), "verdict": r.verdict, "ratio": r.ratio, "low": r.low, "high": r.high, "pairs": r.pairs,
-             "note": r.note} for r in gate.rows
+            {"key": r.key.text(), "verdict": r.verdict, "ratio": r.ratio, "low": r.low, "high": r.high,
+             "pairs": r.pairs, "note": r.note} for r in gate.rows
         ],
         "changes": [{"key": c.key.text(), "change": c.text} for c in gate.changes],
         "not_compared": {why: [k.text() for k in keys] for why, keys in gate.not_compared.items()},

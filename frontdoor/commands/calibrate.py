@@ -49,7 +49,8 @@ def run(args, context):
     from reports.pairs import read_side
 
     tree = trees.checkout()
-    options = argparse.Namespace(device=args.device, set="gate", filter="", rows=None, threads=args.threads, seed=args.seed)
+    choice = {"set": "gate", "filter": "", "rows": None, "threads": args.threads, "seed": args.seed}
+    options = argparse.Namespace(device=args.device, **choice)
     pairs_run, device = comparison(options, context, {"base": tree, "head": tree})
     folder = STATE / "calibrate"
     folder.mkdir(parents=True, exist_ok=True)

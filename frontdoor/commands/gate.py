@@ -32,24 +32,41 @@ def arguments(parser):
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: auto")
     parser.add_argument("--set", default="gate", help="problems (bench/sets.json); default: %(default)s")
     parser.add_argument("--filter", metavar="REGEX", type=regex, default="", help="as in ./suite report")
-    parser.add_argument("--rows", choices=["kernels", "all"], help="all: the rows of LibTorch too, whose libraries take "
-                        "seconds to load in each process; default: kernels for set gate, else all")  # fmt: skip
+    parser.add_argument(
+        "--rows",
+        choices=["kernels", "all"],
+        help="all: LibTorch's rows too, which load for seconds in each process; default: kernels for set gate, else all",
+    )
     parser.add_argument("--pairs", type=int, metavar="K", help="default: 12 on a GPU, 15 on a CPU")
-    parser.add_argument("--threads", type=int, metavar="N", default=0,
-                        help="CPU threads; default: all but one, so that the rest of the machine has a core")  # fmt: skip
+    parser.add_argument("--threads", type=int, metavar="N", default=0, help="CPU threads; default: all cores but one")
     parser.add_argument("--seed", type=int, default=1, help="of the order within the pairs; default: %(default)s")
     parser.add_argument("--strict", action="store_true", help="AMBIGUOUS is a failure")
-    parser.add_argument("--out", metavar="DIR", type=Path, default=ROOT / "reports" / "out" / "gate",
-                        help="for base.jsonl, head.jsonl, gate.json; default: reports/out/gate")  # fmt: skip
+    parser.add_argument(
+        "--out",
+        metavar="DIR",
+        type=Path,
+        default=ROOT / "reports" / "out" / "gate",
+        help="for base.jsonl, head.jsonl, gate.json; default: reports/out/gate",
+    )
     parser.add_argument("--resume", action="store_true", help="go on with the pairs that DIR holds")
     parser.add_argument("--pack", metavar="REV", help="only write the sources of a revision into a folder")
     parser.add_argument("--to", metavar="DIR", type=Path, help="with --pack: the folder; default: ./gate-COMMIT")
-    parser.add_argument("--error-rates", type=int, metavar="N",
-                        help="measure the gate: N runs of this checkout against itself, N with a planted slow-down")  # fmt: skip
-    parser.add_argument("--planted", type=float, metavar="X",
-                        help="with --error-rates: the slow-down; default: 0.03 on a GPU, 0.1 on a CPU")  # fmt: skip
-    parser.add_argument("--record", metavar="FILE", type=Path, default=ROOT / "reports" / "out" / "gate.jsonl",
-                        help="with --error-rates: where runs accumulate; default: reports/out/gate.jsonl")  # fmt: skip
+    parser.add_argument(
+        "--error-rates",
+        type=int,
+        metavar="N",
+        help="measure the gate: N runs of this checkout against itself, and N with a planted slow-down",
+    )
+    parser.add_argument(
+        "--planted", type=float, metavar="X", help="with --error-rates; default: 0.03 on a GPU, 0.1 on a CPU"
+    )
+    parser.add_argument(
+        "--record",
+        metavar="FILE",
+        type=Path,
+        default=ROOT / "reports" / "out" / "gate.jsonl",
+        help="with --error-rates: where runs accumulate; default: reports/out/gate.jsonl",
+    )
 
 
 def _files(args) -> bool:
@@ -71,7 +88,7 @@ def _kernels_only(args) -> bool:
 
 
 def check(args):
-    given = [bool(args.pack), bool(args.error_rates), bool(args.base)]
+    given = [bool(args.pack), args.error_rates is not None, bool(args.base)]
     if sum(given) != 1:
         raise Stop(MISUSE, "gate: exactly one of BASE, --pack REV and --error-rates N is needed")
     if args.to and not args.pack:
@@ -94,6 +111,11 @@ def check(args):
         raise Stop(MISUSE, f"gate: --set {args.set}: there are {', '.join(known)}")
     if args.device == "cuda" and not machine.have_driver() and not _files(args) and not args.pack:
         raise Stop(CANNOT, "gate: --device cuda: there is no CUDA device here")
+    if args.base and not _files(args):
+        from frontdoor import trees
+
+        for name in filter(None, (args.base, args.head)):
+            trees.find("gate", name)
 
 
 def _judge(args, base_file: Path, head_file: Path):
@@ -195,6 +217,6 @@ def _gate(args, run, device: str) -> int:
     (args.out / "gate.json").write_text(json.dumps(as_data(gate), indent=1) + "\n")
     status = _show(args, gate)
     if not whole:
-        warn(f"interrupted after {have} of {pairs} pairs: the verdicts are those of {have}; --resume goes on from there")
+        warn(f"interrupted: the verdicts are those of {have} of {pairs} pairs; --resume goes on from there")
         return 130
     return status
