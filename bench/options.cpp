@@ -75,6 +75,8 @@ Options parse_options(int argc, const char* const* argv) {
   app.add_flag("--list", options.list, "Print the keys and time nothing");
   app.add_option("--profile", options.profile, "For a profiler: one launch of each row, no time printed")
       ->type_name("ROW");
+  app.add_option("--calls", options.profile_calls, "With --profile: calls instead of one, for a counter of a process")
+      ->type_name("N");
   app.add_option("--shape", shape, "With --profile")->type_name("BxCxHxW");
   app.add_option("--mode", mode, "With --profile: infer or train")->type_name("NAME");
   app.add_option("--padding", padding, "With --profile: same or valid")->type_name("NAME");
@@ -109,6 +111,9 @@ Options parse_options(int argc, const char* const* argv) {
   if (app.count("--calibrate") && !(options.calibrate > 0 && options.calibrate <= 3600)) {
     throw Misuse("--calibrate: " + std::to_string(options.calibrate) + " must be above 0 and at most 3600 seconds");
   }
+  if (options.profile_calls < 1 || options.profile_calls > 1'000'000) {
+    throw Misuse("--calls: " + std::to_string(options.profile_calls) + " must be 1 to 1000000");
+  }
   if (options.calibrate > 0 && options.upstream_protocol) {
     throw Misuse("--calibrate and --upstream-protocol exclude each other");
   }
@@ -124,7 +129,7 @@ Options parse_options(int argc, const char* const* argv) {
     throw Misuse(std::string("--shape: ") + error.what());
   }
   if (options.profile.empty()) {
-    for (const char* flag : {"--shape", "--mode", "--padding"}) {
+    for (const char* flag : {"--shape", "--mode", "--padding", "--calls"}) {
       if (app.count(flag)) throw Misuse(std::string(flag) + " goes with --profile ROW");
     }
   }

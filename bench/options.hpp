@@ -37,6 +37,7 @@ struct Options {
   double seconds = 0;  // 0: the set's budget
   std::uint64_t seed = 1;
   std::vector<std::string> profile;  // row names
+  int profile_calls = 1;
   Shape profile_shape{1, 3, 1080, 1920};
   Mode profile_mode = Mode::train;
   Padding profile_padding = Padding::same;

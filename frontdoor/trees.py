@@ -54,7 +54,8 @@ def _revision(command: str, name: str) -> str:
     except OSError as error:
         raise Stop(MISUSE, f"{command}: '{name}' is no folder and no file, and git does not run: {error}") from None
     if done.returncode:
-        raise Stop(MISUSE, f"{command}: '{name}' is neither a revision known to git, nor a source folder, nor a result file")
+        kinds = "neither a revision known to git, nor a source folder, nor a result file"
+        raise Stop(MISUSE, f"{command}: '{name}' is {kinds}")
     return done.stdout.strip()
 
 

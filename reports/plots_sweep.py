@@ -78,8 +78,8 @@ def time_over_size(data: Data) -> Figure | None:
         axis.set_ylabel("picoseconds per element")
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(5, len(handles)))
     figure.suptitle(
-        f"Time per element over size (batch {cut[0]}, {cut[1]} channels); floor: bytes and multiply-adds at the ceilings\n"
-        f"{data.device_name}",
+        f"Time per element over size (batch {cut[0]}, {cut[1]} channels)\n"
+        f"{data.device_name}; floor: bytes and multiply-adds at this machine's ceilings",
         fontsize=11,
     )
     return figure

@@ -30,7 +30,8 @@ def section(folder: Path) -> str:
     device = environment["device_name"] or environment["cpu"]
     if environment["device"] == "cpu":
         device += f", {environment['threads']} threads"
-    measured = f"`./suite report --set {report['set']}`, commit {environment['commit'][:12]}, {environment['date'][:10]}"
+    commit, day = environment["commit"][:12], environment["date"][:10]
+    measured = f"`./suite report --set {report['set']}`, commit {commit}, {day}"
     age = f"what has changed since: `./suite report --check {folder.relative_to(ROOT)}`"
     lines = [f"### {device}", "", f"{measured}; {age}.", ""]
     verdict_text = verdict.paragraph(report)

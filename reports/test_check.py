@@ -70,7 +70,10 @@ def test_what_has_changed_is_listed_once(history, tmp_path):
     assert page.count("a faster kernel") == page.count("another clock") == 1 and "a table" not in page
 
 
-@pytest.mark.parametrize("commit, dirty, message", [("0" * 40, False, "not in this history"), (None, True, "had edits")])
+UNKNOWN = "0" * 40
+
+
+@pytest.mark.parametrize("commit, dirty, message", [(UNKNOWN, False, "not in this history"), (None, True, "had edits")])
 def test_unknown_and_dirty_commits(history, tmp_path, commit, dirty, message):
     root, _, first = history
     folder = tmp_path / "results"

@@ -79,11 +79,11 @@ def paragraph(report: dict) -> str:
     judged_on = (
         f"the package itself ({', '.join(packages)})"
         if packages
-        else f"`{'`, `'.join(sorted(subjects))}`, which stands in for the package, intervals widened by how the two compare"
+        else f"`{'`, `'.join(sorted(subjects))}`, which stands in for the package; intervals hold how the two compare"
     )
     text = (
-        f"The published claim is {least:g}–{most:g}×. It is judged here on {judged_on}, against baselines at their best "
-        "legal setting (cudnn.benchmark on, TF32 off as in the reference)."
+        f"The published claim is {least:g}–{most:g}×. It is judged here on {judged_on}, against baselines at their "
+        "best legal setting (cudnn.benchmark on, TF32 off as in the reference)."
     )
     for verdict, words in WORDS.items():
         of_verdict = [c for c in published if c["verdict"] == verdict]

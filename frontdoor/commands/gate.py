@@ -35,7 +35,7 @@ def arguments(parser):
     parser.add_argument(
         "--rows",
         choices=["kernels", "all"],
-        help="all: LibTorch's rows too, which load for seconds in each process; default: kernels for set gate, else all",
+        help="all: LibTorch's rows too, which take seconds to load; default: kernels for set gate, else all",
     )
     parser.add_argument("--pairs", type=int, metavar="K", help="default: 12 on a GPU, 15 on a CPU")
     parser.add_argument("--threads", type=int, metavar="N", default=0, help="CPU threads; default: all cores but one")
