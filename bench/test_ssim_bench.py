@@ -252,7 +252,8 @@ def test_google_benchmark_flags_pass_through(sets, tmp_path):
 
 def test_ceilings_can_be_left_out(sets, tmp_path):
     out = tmp_path / "own.jsonl"
-    result = run("--set", "own", "--sets-file", sets, "--filter", "production:infer:same", "--no-ceilings", "--out", out)
+    one = ["--set", "own", "--sets-file", sets, "--filter", "production:infer:same"]
+    result = run(*one, "--no-ceilings", "--out", out)
     assert result.returncode == 0, result.stderr
     assert not records(out, "ceilings") and len(records(out, "row")) == 1
 

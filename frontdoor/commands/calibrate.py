@@ -49,7 +49,8 @@ def run(args, context):
     from reports.pairs import read_side
 
     tree = trees.checkout()
-    choice = {"set": "gate", "filter": "", "rows": None, "threads": args.threads, "seed": args.seed}
+    choice = {"set": "gate", "filter": "", "rows": "kernels", "threads": args.threads, "seed": args.seed}
+    choice |= {"seconds": None, "pairs": args.pairs}
     options = argparse.Namespace(device=args.device, **choice)
     pairs_run, device = comparison(options, context, {"base": tree, "head": tree})
     folder = STATE / "calibrate"

@@ -24,6 +24,7 @@ EXAMPLE = """./suite gate HEAD~1                    # is what I have here slower
 
 KERNELS, ALL = "bench/ssim_bench_kernels", "bench/ssim_bench"
 TARGETS = [KERNELS, ALL]
+SECONDS = {"cuda": 130, "cpu": 300}
 
 
 def arguments(parser):
@@ -35,9 +36,16 @@ def arguments(parser):
     parser.add_argument(
         "--rows",
         choices=["kernels", "all"],
-        help="all: LibTorch's rows too, which take seconds to load; default: kernels for set gate, else all",
+        default="kernels",
+        help="all: LibTorch's rows too, which take seconds to load in each process; default: %(default)s",
     )
     parser.add_argument("--pairs", type=int, metavar="K", help="default: 12 on a GPU, 15 on a CPU")
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        metavar="S",
+        help="for all processes together, start-up aside; default: 130 on a GPU, 300 on a CPU, set gate what it needs",
+    )
     parser.add_argument("--threads", type=int, metavar="N", default=0, help="CPU threads; default: all cores but one")
     parser.add_argument("--seed", type=int, default=1, help="of the order within the pairs; default: %(default)s")
     parser.add_argument("--strict", action="store_true", help="AMBIGUOUS is a failure")
@@ -79,12 +87,8 @@ def needs(args) -> tuple[str, list[str]]:
     if _files(args):
         return "python", []
     if args.error_rates or not args.head or Path(args.head).is_dir() and Path(args.head).resolve() == ROOT:
-        return "build", [KERNELS] if _kernels_only(args) else TARGETS
+        return "build", [KERNELS] if args.rows == "kernels" else TARGETS
     return "setup", []
-
-
-def _kernels_only(args) -> bool:
-    return (args.rows or ("kernels" if args.set == "gate" else "all")) == "kernels"
 
 
 def check(args):
@@ -99,6 +103,8 @@ def check(args):
         raise Stop(MISUSE, f"gate: --error-rates {args.error_rates}: at least 1")
     if args.pairs is not None and args.pairs < 2:
         raise Stop(MISUSE, f"gate: --pairs {args.pairs}: at least 2, an interval needs two numbers")
+    if args.seconds is not None and not args.seconds > 0:
+        raise Stop(MISUSE, f"gate: --seconds {args.seconds:g}: above 0")
     if args.threads < 0:
         raise Stop(MISUSE, f"gate: --threads {args.threads}: at least 1, or 0 for the default")
     for name in (args.base, args.head):
@@ -143,8 +149,9 @@ def comparison(args, context, trees: dict):
     """What to run for two trees, built: the program that both have."""
     from frontdoor.paired import Run
     from frontdoor.trees import build
+    from reports.gate import PAIRS
 
-    wanted = [KERNELS] if _kernels_only(args) else [ALL]
+    wanted = [KERNELS] if args.rows == "kernels" else [ALL]
     for target in dict.fromkeys([*wanted, ALL]):
         if all(target in build(context, tree, [target]) for tree in trees.values()):
             break
@@ -155,6 +162,11 @@ def comparison(args, context, trees: dict):
     common = ["--set", args.set, "--sets-file", str(ROOT / "bench" / "sets.json"), "--device", device]
     common += ["--threads", str(threads)] if device == "cpu" else []
     common += ["--filter", args.filter] if args.filter else []
+    if args.set != "gate" or args.seconds:
+        each = (args.seconds or SECONDS[device]) / (2 * (args.pairs or PAIRS[device]))
+        common += ["--seconds", f"{each:.3g}"]
+    if args.set != "gate" and device == "cuda":
+        common += ["--clock", "cold,graph"]  # hot is as graph is, and wall too noisy for half a per cent
     programs = {side: tree.program(target) for side, tree in trees.items()}
     environments = {side: tree.environment(context) for side, tree in trees.items()}
     if all(_knows(program, environments[side], "--no-ceilings") for side, program in programs.items()):

@@ -186,9 +186,13 @@ def _page(context, args, timeline: str) -> int:
     known, dirty = commit.identify()
     name = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"],
                           capture_output=True, text=True).stdout.splitlines()  # fmt: skip
-    head = ["# Profiles of every CUDA row", "", f"Commit {known or 'unknown'}{'-dirty' if dirty else ''}.", "",
-            f"{name[0] if name else 'unknown card'}; {args.shape}, padding {args.padding}. Nsight Compute, clocks left "
-            "alone (`--clock-control none`): its times drift with the card's boost and are no figure of a report.", ""]  # fmt: skip
+    card = name[0] if name else "unknown card"
+    head = ["# Profiles of every CUDA row", "", f"Commit {known or 'unknown'}{'-dirty' if dirty else ''}.", ""]
+    head += [
+        f"{card}; {args.shape}, padding {args.padding}. Nsight Compute, clocks left alone (`--clock-control none`): its "
+        "times drift with the card's boost and are no figure of a report.",
+        "",
+    ]
     head += [timeline, ""] if timeline else []
     page, sections, skipped = args.out / "profiles.md", [], []
     rows = _rows(context, BUILD / ALL)
