@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Nsight Compute's CSV (pages raw and source) as a table of what matters for a row, and what limits it in a sentence."""
+"""Nsight Compute's CSV (pages raw and source) as a table of what matters for a row, and what limits it."""
 
 from __future__ import annotations
 
