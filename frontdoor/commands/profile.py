@@ -189,8 +189,8 @@ def _page(context, args, timeline: str) -> int:
     card = name[0] if name else "unknown card"
     head = ["# Profiles of every CUDA row", "", f"Commit {known or 'unknown'}{'-dirty' if dirty else ''}.", ""]
     head += [
-        f"{card}; {args.shape}, padding {args.padding}. Nsight Compute, clocks left alone (`--clock-control none`): its "
-        "times drift with the card's boost and are no figure of a report.",
+        f"{card}; {args.shape}, padding {args.padding}. Nsight Compute, clocks left alone (`--clock-control none`): "
+        "its times drift with the card's boost and are no figure of a report.",
         "",
     ]
     head += [timeline, ""] if timeline else []
