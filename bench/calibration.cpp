@@ -2,7 +2,7 @@
 // One row, `production` in training, timed in ways that should make no difference: what difference do they make?
 //
 // resolution: the smallest step that the clock shows, and what an empty sample reads.
-// delay:      cold figures with the shortest, the usual and the fourfold delay. Without a delay that hides the launch
+// delay:      cold figures with no, the usual and the fourfold delay. Without a delay that hides the launch
 //             the figure holds host time; a longer one must not change it.
 // flush:      cold figures after a write and a read, after either alone, and hot. What remains of dirty lines after a
 //             write alone falls into the sample.
@@ -100,7 +100,7 @@ Json calibrate(Device device, int threads, std::uint64_t seed, Gpu* gpu, double 
     const auto cold = [&](const Gpu::ColdMethod& method) {
       return summary(*gpu->cold_sampler(method, call), kSamples, 3);
     };
-    record["delay"] = {{"shortest", cold({.delay = 0})}, {"usual", cold({})}, {"fourfold", cold({.delay = 4})}};
+    record["delay"] = {{"none", cold({.delay = 0})}, {"usual", cold({})}, {"fourfold", cold({.delay = 4})}};
     record["flush"] = {{"write_and_read", cold({})},
                        {"write", cold({.flush_by_read = false})},
                        {"read", cold({.flush_by_write = false})},

@@ -32,7 +32,7 @@ class Gpu {
   /// A cold sampler with parts of its method left out or stretched, to learn what they do to a figure
   /// (calibration.cpp).
   struct ColdMethod {
-    double delay = 1;  // times the usual delay; 0: the shortest in which the SM clock can be read
+    double delay = 1;  // times the usual delay; 0: none
     bool flush_by_write = true, flush_by_read = true;
   };
   virtual std::unique_ptr<Sampler> cold_sampler(const ColdMethod& method, std::function<void()> call) = 0;

@@ -108,7 +108,7 @@ class EventSampler final : public GpuSampler {
   double seconds() override {
     for (int attempt = 0;; ++attempt) {
       if (cold_) gpu_.flush_l2(method_.flush_by_write, method_.flush_by_read);
-      gpu_.enqueue_delay(delay_, 0);
+      if (method_.delay > 0) gpu_.enqueue_delay(delay_, 0);
       begin_.record(gpu_.cuda_stream());
       const double enqueueing = steady_seconds();
       for (int i = 0; i < calls_; ++i) call_();

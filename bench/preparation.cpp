@@ -27,13 +27,6 @@ constexpr double kSlowestFirstCall = 15;
 constexpr double kFewestCalls = 3;
 constexpr std::int64_t kProbes = 64;
 
-bool out_of_memory(const std::string& text) {
-  for (const char* phrase : {"out of memory", "not enough memory", "can't allocate memory"}) {
-    if (text.find(phrase) != std::string::npos) return true;
-  }
-  return false;
-}
-
 std::uint64_t bits_of(Device device, const verify::Memory& gradient, std::int64_t elements) {
 #if SSIM_BENCH_CUDA
   if (device == Device::cuda) return verify::cuda::fingerprint(gradient.as<const float>(), elements);
@@ -43,6 +36,13 @@ std::uint64_t bits_of(Device device, const verify::Memory& gradient, std::int64_
 }
 
 }  // namespace
+
+bool out_of_memory(const std::string& text) {
+  for (const char* phrase : {"out of memory", "not enough memory", "can't allocate memory", "bad_alloc"}) {
+    if (text.find(phrase) != std::string::npos) return true;
+  }
+  return false;
+}
 
 std::string seconds_text(double seconds) {
   char text[32];

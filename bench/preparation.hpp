@@ -74,6 +74,9 @@ class Preparation {
   verify::Memory gradient_;
 };
 
+/// Whether an error's text says that memory did not suffice, in the words of CUDA, LibTorch or the C++ library.
+bool out_of_memory(const std::string& text);
+
 /// "12 s", "0.25 s".
 std::string seconds_text(double seconds);
 

@@ -148,6 +148,16 @@ void Session::write_wrong(const Key& key, const Candidate& candidate, const std:
   ++done_;
 }
 
+void Session::write_failed(const Key& key, const Candidate& candidate, const std::string& error,
+                           std::map<std::string, Result>& results) {
+  // A right row that finds no memory beside those that it is timed with is not a wrong one.
+  if (out_of_memory(error)) {
+    write_skipped(key, "too large: " + error.substr(0, error.find('\n')), results);
+  } else {
+    write_wrong(key, candidate, error, results);
+  }
+}
+
 void Session::write_row(const Key& key, const Candidate& candidate, const Entry& entry, bool host_bound,
                         std::map<std::string, Result>& results) {
   if (entry.samples.empty()) {
@@ -283,7 +293,7 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
         write_skipped(key, reason.what(), results);
         continue;
       } catch (const std::exception& error) {
-        write_wrong(key, *c, error.what(), results);
+        write_failed(key, *c, error.what(), results);
         continue;
       }
       Entry state;
@@ -350,7 +360,7 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
             if (entry.error.empty()) {
               write_row(timed[i].key, *timed[i].candidate, entry, timed[i].sampler->host_bound(), results);
             } else {
-              write_wrong(timed[i].key, *timed[i].candidate, entry.error, results);
+              write_failed(timed[i].key, *timed[i].candidate, entry.error, results);
             }
           },
   };

@@ -63,6 +63,8 @@ class Session {
   void write_skipped(const Key& key, const std::string& reason, std::map<std::string, Result>& results);
   void write_wrong(const Key& key, const Candidate& candidate, const std::string& error,
                    std::map<std::string, Result>& results);
+  void write_failed(const Key& key, const Candidate& candidate, const std::string& error,
+                    std::map<std::string, Result>& results);
   void write_row(const Key& key, const Candidate& candidate, const Entry& entry, bool host_bound,
                  std::map<std::string, Result>& results);
   Json row_record(const Key& key, const Candidate& candidate) const;

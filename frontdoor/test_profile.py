@@ -4,7 +4,6 @@
 import argparse
 import os
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
@@ -76,21 +75,12 @@ def test_one_row(monkeypatch, tmp_path, capsys):
 def test_all_rows_make_a_page_that_names_its_commit(monkeypatch, tmp_path):
     install(monkeypatch, tmp_path)
     monkeypatch.setattr(commit, "identify", lambda: ("0123456789abcdef", False))
-    monkeypatch.setattr(subprocess, "run", _without_nvidia_smi(subprocess.run))
+    monkeypatch.setattr(profile, "_card", lambda: "Example card, 580.1")
     assert profile.run(arguments(tmp_path, row=None, all=True), Context()) == 0
     page = (tmp_path / "profiles.md").read_text()
     assert "Commit 0123456789abcdef." in page and "## stream, infer" in page and "## stream, train" in page
     assert "| duration, us | 10 |" in page and "top stalls, part of all waiting | barrier 75 %" in page
     assert str(tmp_path) not in page
-
-
-def _without_nvidia_smi(run):
-    def instead(command, **more):
-        if command[0] == "nvidia-smi":
-            return subprocess.CompletedProcess(command, 0, "Example card, 580.1\n", "")
-        return run(command, **more)
-
-    return instead
 
 
 @pytest.mark.parametrize(

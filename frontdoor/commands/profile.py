@@ -179,14 +179,20 @@ def _timeline(context, args) -> str:
     return f"Timeline of a training loop: `{target.name}`, a Chrome trace by torch.profiler, because {reason}."
 
 
+def _card() -> str:
+    try:
+        command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
+    except (OSError, IndexError):
+        return "card unknown to nvidia-smi"
+
+
 def _page(context, args, timeline: str) -> int:
     """Every CUDA row in both modes. What was profiled before an interruption is in the page."""
     from frontdoor import commit, ncu
 
     known, dirty = commit.identify()
-    name = subprocess.run(["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"],
-                          capture_output=True, text=True).stdout.splitlines()  # fmt: skip
-    card = name[0] if name else "unknown card"
+    card = _card()
     head = ["# Profiles of every CUDA row", "", f"Commit {known or 'unknown'}{'-dirty' if dirty else ''}.", ""]
     head += [
         f"{card}; {args.shape}, padding {args.padding}. Nsight Compute, clocks left alone (`--clock-control none`): "
