@@ -7,6 +7,7 @@ Each run is appended to the record as it ends, so runs accumulate over calls and
 from __future__ import annotations
 
 import random
+import subprocess
 import sys
 import time
 from datetime import datetime, timezone
@@ -20,8 +21,6 @@ SPIN = 0.0  # BASE spins too, for no time: what enqueueing a spin costs is then 
 
 
 def _keys(run) -> list[str]:
-    import subprocess
-
     done = subprocess.run([str(run.programs["head"]), *run.common, "--list"], capture_output=True, text=True,
                           env=run.environments["head"])  # fmt: skip
     if done.returncode:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 
 from frontdoor import machine
@@ -86,7 +87,9 @@ def needs(args) -> tuple[str, list[str]]:
         return "nothing", []
     if _files(args):
         return "python", []
-    if args.error_rates or not args.head or Path(args.head).is_dir() and Path(args.head).resolve() == ROOT:
+    # A side that is this checkout is built like any command's; other sides are built by trees.py.
+    here = [name for name in (args.base, args.head) if name and Path(name).is_dir() and Path(name).resolve() == ROOT]
+    if args.error_rates or not args.head or here:
         return "build", [KERNELS] if args.rows == "kernels" else TARGETS
     return "setup", []
 
@@ -175,8 +178,6 @@ def comparison(args, context, trees: dict):
 
 
 def _knows(program: Path, env: dict, flag: str) -> bool:
-    import subprocess
-
     return flag in subprocess.run([str(program), "--help"], capture_output=True, text=True, env=env).stdout
 
 
