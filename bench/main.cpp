@@ -103,14 +103,21 @@ int run_special(const Options& options, const Session::Setup& setup, Gpu* gpu, c
     file.write(record);
     if (options.out.empty()) std::printf("%s\n", record.dump(1).c_str());
   } else {
+    int records = 0;
     wrong = run_upstream_protocol(
         setup.set.device, setup.threads, setup.seed, gpu, wanted,
         [&](Json record) {
+          ++records;
           record["process"] = setup.process;
           record["settings"] = to_string(setup.settings);
           file.write(record);
         },
         stop);
+    if (records == 0 && !g_stop) {
+      std::fprintf(
+          stderr, "--upstream-protocol: --filter '%s' matches none of its keys, device:row:mode:padding:5x1xDxD:wall\n",
+          options.filter.c_str());
+    }
   }
   file.write({{"type", "end"}, {"process", setup.process}, {"interrupted", g_stop != 0}});
   return g_stop ? kInterrupted : wrong > 0 ? kWrong : kGood;

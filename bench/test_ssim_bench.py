@@ -280,6 +280,8 @@ def test_the_published_protocol_is_labelled(tmp_path):
     assert record["name"] == "production" and record["batch"] == 5 and record["loop"] == 100
     assert record["backward_s"] == pytest.approx(record["training_s"] - record["forward_s"])
     assert not records(out, "row")
+    nothing = run("--upstream-protocol", "--filter", "1x3x7x7")
+    assert nothing.returncode == 0 and "matches none of its keys" in nothing.stderr
 
 
 def test_profile_prints_no_time(sets):
