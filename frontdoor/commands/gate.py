@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -170,7 +171,12 @@ def comparison(args, context, trees: dict):
         common += ["--seconds", f"{each:.3g}"]
     if args.set != "gate" and device == "cuda":
         common += ["--clock", "cold,graph"]  # hot is as graph is, and wall too noisy for half a per cent
-    programs = {side: tree.program(target) for side, tree in trees.items()}
+    # Copies: whoever goes on editing and building here must not change what is being timed.
+    programs = {side: STATE / "gate" / "bin" / side / Path(target).name for side in trees}
+    for side, tree in trees.items():
+        programs[side].parent.mkdir(parents=True, exist_ok=True)
+        programs[side].unlink(missing_ok=True)
+        shutil.copy2(tree.program(target), programs[side])
     environments = {side: tree.environment(context) for side, tree in trees.items()}
     if all(_knows(program, environments[side], "--no-ceilings") for side, program in programs.items()):
         common.append("--no-ceilings")
