@@ -14,9 +14,8 @@
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/library.h>
 
-#include <memory>
-
 #include "fused_ssim.hpp"
+#include "node.hpp"
 
 #if SSIM_TORCH_CUDA
 #include <c10/cuda/CUDAGraphsC10Utils.h>
@@ -76,7 +75,7 @@ struct FusedSsimBackward : Node {
     }
     if (at::GradMode::is_enabled()) {
       // Edges to img1 and to the factor, so that every way to ask for a second derivative leads here.
-      auto stop = std::make_shared<SecondDerivative>(
+      auto stop = make_node<SecondDerivative>(
           torch::autograd::edge_list{next_edge(0), torch::autograd::impl::gradient_edge(factor)});
       torch::autograd::set_history(result, stop);
     }
@@ -102,7 +101,7 @@ at::Tensor differentiable(const at::Tensor& img1, const at::Tensor& img2, c10::s
     const at::AutoDispatchBelowADInplaceOrView below;
     std::tie(result, gradient) = fused_ssim_with_grad(img1, img2, padding);
   }
-  auto node = std::shared_ptr<FusedSsimBackward>(new FusedSsimBackward, torch::autograd::deleteNode);
+  auto node = make_node<FusedSsimBackward>();
   node->set_next_edges(torch::autograd::collect_next_edges(img1));
   node->gradient = torch::autograd::SavedVariable(gradient, /*is_output=*/false);
   torch::autograd::set_history(result, node);

@@ -137,7 +137,7 @@ Pair value_and_grad_meta(const at::Tensor& img1, const at::Tensor& img2, c10::st
 at::Tensor value_elsewhere(const at::Tensor& img1, const at::Tensor& img2, c10::string_view padding, bool /*train*/) {
   check_inputs(img1, img2, padding);
   TORCH_CHECK_NOT_IMPLEMENTED(false, "fused_ssim: img1 is on device ", img1.device(),
-                              "; this build of fused_ssim has no code for it (see ./suite setup)");
+                              "; this build of fused_ssim has no code for it: " SSIM_TORCH_LACKS_CUDA);
 }
 
 Pair value_and_grad_elsewhere(const at::Tensor& img1, const at::Tensor& img2, c10::string_view padding) {

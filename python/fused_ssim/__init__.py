@@ -10,36 +10,20 @@ Written for the interface of the published package of the same name:
     score = fused_ssim(predicted, target, padding="valid")
 
 The function is also torch.ops.ssim.fused_ssim. torch.ops.ssim.fused_ssim_with_grad gives value and gradient at once.
+explain(shape) tells which row would run, and why.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
-from ._built_for import TORCH as _TORCH
 from ._built_for import VERSION as __version__
+from ._explain import Explanation, explain
+from ._load import load as _load
 
-__all__ = ["allowed_padding", "fused_ssim"]
+__all__ = ["Explanation", "__version__", "allowed_padding", "explain", "fused_ssim"]
 
 allowed_padding = ["same", "valid"]
-
-
-def _load() -> None:
-    library = Path(__file__).resolve().parent / "libfused_ssim_ops.so"
-    if torch.__version__ != _TORCH:
-        raise ImportError(
-            f"fused_ssim was built for torch {_TORCH}, but torch {torch.__version__} is installed in "
-            f"{Path(torch.__file__).parent}; build it again with this interpreter: ./suite build"
-        )
-    if not library.exists():
-        raise ImportError(f"fused_ssim: {library} is missing; build it: ./suite build")
-    try:
-        torch.ops.load_library(str(library))
-    except OSError as error:
-        raise ImportError(f"fused_ssim: {library} does not load ({error}); build it again: ./suite build") from error
-
 
 _load()
 _fused_ssim = torch.ops.ssim.fused_ssim.default
