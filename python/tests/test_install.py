@@ -30,7 +30,8 @@ x, y = torch.rand(2, 3, 40, 50, requires_grad=True), torch.rand(2, 3, 40, 50)
 value = ssim(x, y, padding="valid")
 (1 - value).backward()
 why = fused_ssim.explain(x.shape, device="cuda")
-print(json.dumps([fused_ssim.__file__, fused_ssim.__version__, value.item(), x.grad.double().sum().item(), why.row, why.why]))
+about = [fused_ssim.__file__, fused_ssim.__version__, value.item(), x.grad.double().sum().item()]
+print(json.dumps([*about, why.row, why.why]))
 """
 
 
@@ -109,12 +110,13 @@ def test_another_torch_is_told_how_to_install(installed, tmp_path):
 def test_sdist(builder, tmp_path):
     if not (ROOT / ".git").exists():
         pytest.skip("this copy of the sources is no git repository, which a source distribution is made from")
-    script = "import sys; sys.path.insert(0, 'python'); import build_backend; print(build_backend.build_sdist(sys.argv[1]))"
+    script = "import sys; sys.path.insert(0, 'python'); import build_backend as b; print(b.build_sdist(sys.argv[1]))"
     done = python(["-c", script, str(tmp_path)], builder, ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
     archive = tmp_path / done.stdout.splitlines()[-1]
     with tarfile.open(archive) as tar:
         names = {name.split("/", 1)[1] for name in tar.getnames() if "/" in name}
-    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split("\n")
+    listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    tracked = listing.split("\n")
     assert {"pyproject.toml", "PKG-INFO", "kernels/ssim.hpp", "python/build_backend.py"} <= names
     assert {name for name in tracked if name.startswith(("kernels/", "python/", "cpp/"))} - names == set()
