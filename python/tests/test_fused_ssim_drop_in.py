@@ -46,7 +46,8 @@ def test_a_splatting_loss(device):
     from fused_ssim import fused_ssim
 
     gt_image = photo("chelsea")[0, :, :80, :72].to(device)
-    start = (gt_image + 0.1 * torch.randn(gt_image.shape, generator=torch.Generator().manual_seed(4)).to(device)).clamp(0, 1)
+    noise = 0.1 * torch.randn(gt_image.shape, generator=torch.Generator().manual_seed(4))
+    start = (gt_image + noise.to(device)).clamp(0, 1)
 
     def train(ssim, dtype) -> list[float]:
         image, gt = start.to(dtype, copy=True).requires_grad_(), gt_image.to(dtype)
