@@ -20,6 +20,7 @@ WRONG_SHOWN = 8  # in the terminal
 CSV_FIELDS = (
     *Key._fields,
     "settings",
+    "unit",
     "ps_per_element",
     "ci_low",
     "ci_high",
@@ -133,11 +134,12 @@ def _groups(report: dict) -> list[dict]:
                 "mean_error": number(verdict.get("mean_error"), 2),
                 "gradient_error": number(verdict.get("gradient_error"), 2),
                 "_ps": r["ps_per_element"],
+                "_unit": r["unit"],
             }
         )
     return [
         {
-            "title": f"{'×'.join(map(str, key[3:7]))}, {key[1]}, {key[2]}, {key[7]} ({key[0]})",
+            "title": f"{'×'.join(map(str, key[3:7]))}, {key[1]}, {key[2]}, {key[7]} ({rows[0]['_unit'] or key[0]})",
             "rows": sorted(rows, key=lambda r: r["_ps"]),
         }
         for key, rows in groups.items()

@@ -3,6 +3,7 @@
 
 Sets up what is missing and builds first. Writes report.md, report.json, report.csv, samples.jsonl and the pictures.
 Ctrl-C or a kill keeps what was measured; --resume goes on from there. Exit status 1 if a row gave a wrong result.
+Under torchrun or srun each process takes its part on its own GPU, and the first one makes one report of all.
 """
 
 from __future__ import annotations
@@ -12,14 +13,15 @@ import os
 import shutil
 from pathlib import Path
 
-from frontdoor import machine
+from frontdoor import machine, shard
 from frontdoor.options import regex
 from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
 
 TARGETS = ["bench/ssim_bench"]
 EXAMPLE = """./suite report
 ./suite report --set smoke --filter ':(production|pytorch_mssim):'
-./suite report --set sweep --out reports/out/sweep --resume"""
+./suite report --set sweep --out reports/out/sweep --resume
+torchrun --no-python --nproc-per-node 8 ./suite report --set sweep"""
 
 SAMPLES = "samples.jsonl"
 INTERRUPTED = 130
@@ -81,7 +83,7 @@ def _begin(args, samples: Path) -> None:
     args.set, args.device, args.filter = args.set or "claim", args.device or "auto", args.filter or ""
 
 
-def _pass(context, args, samples: Path, settings: str) -> int:
+def _pass(context, args, samples: Path, settings: str, state: Path = STATE) -> int:
     from frontdoor.child import run_child
 
     program = ROOT / "build" / "bench" / "ssim_bench"
@@ -90,8 +92,8 @@ def _pass(context, args, samples: Path, settings: str) -> int:
     common = [str(program), "--set", args.set, "--device", args.device, "--settings", settings]
     if args.filter:
         common += ["--filter", args.filter]
-    listed = run_child([*common, "--list"], context.environment(), STATE / "list.log", quiet=settings == "stock")
-    names = {line.split(":")[1] for line in (STATE / "list.log").read_text().splitlines() if line.count(":") >= 5}
+    listed = run_child([*common, "--list"], context.environment(), state / "list.log", quiet=settings == "stock")
+    names = {line.split(":")[1] for line in (state / "list.log").read_text().splitlines() if line.count(":") >= 5}
     if settings == "stock" and (listed or len(names) < 2):
         return GOOD  # the filter leaves no baseline, or nothing to hold it against
     if listed:
@@ -100,10 +102,15 @@ def _pass(context, args, samples: Path, settings: str) -> int:
         samples.replace(samples.with_name("samples.previous.jsonl"))
     say(f"set {args.set}, " + ("baselines at their best settings" if settings == "best" else "baselines as they come"))
     resume = ["--resume"] if samples.exists() else []
-    return run_child([*common, "--out", str(samples), *resume], context.environment(), STATE / f"bench-{settings}.log")
+    return run_child([*common, "--out", str(samples), *resume], context.environment(), state / f"bench-{settings}.log")
 
 
 def run(args, context):
+    part = shard.here()
+    if part:
+        from frontdoor import sharded_report
+
+        return sharded_report.run(args, context, part, _pass, _render)
     samples = args.out / SAMPLES
     _begin(args, samples)
     wrong = False

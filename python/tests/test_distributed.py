@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """Data-parallel training (DDP) with two processes is training on the whole batch with one: losses, gradients, weights.
 
-Each process takes half of the batch. SSIM is a mean over its images, so the mean of two equal halves' losses is the whole
-batch's loss, and DDP's averaged gradients are its gradients. gloo on the CPU everywhere; NCCL where there are two GPUs.
+Each process takes half of the batch. SSIM is a mean over its images, so the mean of two equal halves' losses is the
+whole batch's loss, and DDP's averaged gradients are its gradients. gloo on the CPU everywhere; NCCL where there are two
+GPUs.
 """
 
 from __future__ import annotations
