@@ -83,15 +83,16 @@ def read(path: Path) -> Picture:
     return Picture(path, dict(zip([names] if len(planes) == 1 else names, planes)), alpha)
 
 
-def score(first: Path, second: Path) -> tuple[Picture, Score]:
-    """SSIM of two files. Raises BadPicture where one cannot be read or they do not match."""
+def score(first: Path, second: Path, progress: Callable = iter) -> tuple[Picture, Score]:
+    """SSIM of two files; progress(channels) passes the channels on. Raises BadPicture where one cannot be read or they
+    do not match."""
     a, b = read(first), read(second)
     if a.size != b.size:
         raise BadPicture(f"{first} is {a.size} and {second} is {b.size}; they must be of the same size")
     if list(a.channels) != list(b.channels):
         names = [", ".join(p.channels) for p in (a, b)]
         raise BadPicture(f"{first} has channels {names[0]} and {second} has {names[1]}; they must have the same")
-    maps = {name: ssim_map(a.channels[name], b.channels[name]) for name in a.channels}
+    maps = {name: ssim_map(a.channels[name], b.channels[name]) for name in progress(a.channels)}
     inside = {name: interior(values) for name, values in maps.items()}
     notes = ["transparency is not compared"] if a.alpha or b.alpha else []
     if next(iter(inside.values())).size == 0:

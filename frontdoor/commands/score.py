@@ -41,11 +41,17 @@ def check(args):
         raise Stop(MISUSE, f"score: --map {args.map} must end in .png, .jpg or .jpeg")
 
 
+def _progress(unit: str):
+    from tqdm import tqdm
+
+    return lambda items: tqdm(items, unit=unit, disable=None, leave=False, delay=2)
+
+
 def _pair(args) -> int:
     from pictures import score
 
     try:
-        picture, result = score.score(args.first, args.second)
+        picture, result = score.score(args.first, args.second, _progress("channel"))
     except score.BadPicture as error:
         raise Stop(MISUSE, f"score: {error}") from None
     print(f"{args.first} against {args.second}: {picture.size}, {', '.join(picture.channels)}")
@@ -79,7 +85,7 @@ def _folders(args) -> int:
         found,
         lambda path: args.map / f"{path.stem}.png" if args.map else None,
         lambda line: tqdm.write(f"suite: score: {line}", file=sys.stderr),
-        lambda items: tqdm(items, unit="pair", disable=None, leave=False, delay=2),
+        _progress("pair"),
     )
     print(table)
     left_out = failed + len(lonely)

@@ -95,6 +95,7 @@ def with_gradient(function: Callable, x: torch.Tensor, y: torch.Tensor) -> tuple
 
 
 def measure(device: str = "cpu") -> list[Row]:
+    torch.backends.cudnn.allow_tf32 = False  # the formula in fp32, not in the 10 bits that tensor cores take
     rows = []
     for other, (padding, function) in others().items():
         for name, images in pictures().items():
