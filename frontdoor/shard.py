@@ -13,6 +13,7 @@ import json
 import os
 import re
 import socket
+import subprocess
 import threading
 import time
 from contextlib import contextmanager
@@ -58,8 +59,21 @@ def here(environment: dict[str, str] | None = None) -> Shard | None:
     return None
 
 
-def own_device(shard: Shard, device: str) -> str:
-    """Binds this process to its device, by the environment and affinity that what it starts inherits; its name."""
+def bus_id(gpu: str) -> str:
+    """PCI address of a GPU as nvidia-smi tells it; "" where it does not. Slurm may call each process's GPU number 0."""
+    command = ["nvidia-smi", "--query-gpu=pci.bus_id", "--format=csv,noheader", "-i", gpu]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def own_device(shard: Shard, device: str) -> tuple[str, str]:
+    """Binds this process to its device, by the environment and affinity that what it starts inherits.
+
+    Returns its name for people, and what no two processes may have in common ("" where that is not known).
+    """
     host = socket.gethostname()
     if device != "cpu" and machine.have_driver():
         given = os.environ.get("CUDA_VISIBLE_DEVICES")
@@ -71,14 +85,15 @@ def own_device(shard: Shard, device: str) -> str:
                                "visible; start one process a GPU")  # fmt: skip
         mine = visible[0] if bound else visible[shard.local_rank]
         os.environ["CUDA_VISIBLE_DEVICES"] = mine
-        return f"GPU {mine} of {host}"
+        address = bus_id(mine)
+        return f"GPU {mine} of {host}", f"{host} {address}" if address else ""
     cores = sorted(os.sched_getaffinity(0))
     sharing = int(os.environ.get("LOCAL_WORLD_SIZE") or shard.world)
     if sharing > len(cores):
         raise Stop(MISUSE, f"report: {sharing} processes on this machine and {len(cores)} cores")
     mine = cores[shard.local_rank * len(cores) // sharing : (shard.local_rank + 1) * len(cores) // sharing]
     os.sched_setaffinity(0, mine)
-    return f"cores {','.join(map(str, mine))} of {host}"
+    return f"cores {','.join(map(str, mine))} of {host}", ""
 
 
 def partition(keys: list[str], world: int) -> list[list[str]]:
@@ -144,12 +159,12 @@ class Board:
             except OSError:
                 pass  # a full disk or a folder that went away shows elsewhere
 
-    def end(self, status: int, where: str, measured: bool) -> None:
+    def end(self, status: int, where: str, measured: bool, device: str = "") -> None:
         """Leaves this process's status for the first one."""
         self._stop.set()
         self._alive(self.shard).unlink(missing_ok=True)
         part = self._done(self.shard).with_suffix(".part")
-        part.write_text(json.dumps({"status": status, "where": where, "measured": measured}))
+        part.write_text(json.dumps({"status": status, "where": where, "measured": measured, "device": device}))
         part.replace(self._done(self.shard))
 
     def wait_for(self, rank: int, told: Callable[[str], None], silence: float = SILENCE) -> dict | None:

@@ -59,10 +59,9 @@ def _my_problems(args, context, shard: Shard, state: Path) -> list[str]:
     return partition(keys, shard.world)[shard.rank]
 
 
-def _measure(args, context, board: Board, one_pass: Callable[..., int]) -> tuple[int, str]:
-    """This process's part into its result file; its status and where it ran."""
+def _measure(args, context, board: Board, where: str, one_pass: Callable[..., int]) -> int:
+    """This process's part into its result file; its status."""
     shard = board.shard
-    where = f"{own_device(shard, args.device)}, rank {shard.rank}"
     state = STATE / shard.name
     state.mkdir(parents=True, exist_ok=True)
     problems = _my_problems(args, context, shard, state)
@@ -71,7 +70,7 @@ def _measure(args, context, board: Board, one_pass: Callable[..., int]) -> tuple
     if not args.resume and samples.exists():
         samples.replace(samples.with_name(f"{shard.name}.previous.jsonl"))
     if not problems:
-        return GOOD, where
+        return GOOD
     args.filter = filter_of(problems, user_filter)
     for settings in ("best", "stock"):
         status = one_pass(context, args, samples, settings, state)
@@ -79,7 +78,7 @@ def _measure(args, context, board: Board, one_pass: Callable[..., int]) -> tuple
         if status not in (GOOD, WRONG):
             break
     args.filter = user_filter
-    return (INTERRUPTED if status == INTERRUPTED else WRONG if wrong else GOOD), where
+    return INTERRUPTED if status == INTERRUPTED else WRONG if wrong else GOOD
 
 
 def run(args, context, shard: Shard, one_pass: Callable[..., int], render: Callable[..., str]) -> int:
@@ -87,12 +86,14 @@ def run(args, context, shard: Shard, one_pass: Callable[..., int], render: Calla
     board = Board(args.out / RANKS, shard)
     try:
         _choices(args, board.folder, shard)
-        status, where = _measure(args, context, board, one_pass)
+        name, device = own_device(shard, args.device)
+        where = f"{name}, rank {shard.rank}"
+        status = _measure(args, context, board, where, one_pass)
     except Stop as stop:
         board.end(stop.status, "", False)
         raise
     samples = board.samples(shard)
-    board.end(status, where, samples.exists() and samples.stat().st_size > 0)
+    board.end(status, where, samples.exists() and samples.stat().st_size > 0, device)
     return _one_report(args, board, status, render) if shard.rank == 0 else GOOD
 
 
@@ -103,7 +104,7 @@ def _one_report(args, board: Board, own_status: int, render: Callable[..., str])
     def stop(*_):
         raise KeyboardInterrupt
 
-    parts, lost, statuses = {}, [], [own_status]
+    parts, lost, statuses, devices = {}, [], [own_status], {}
     signal.signal(signal.SIGTERM, stop)  # a launcher's way to say it
     try:
         for rank in range(board.shard.world):
@@ -112,6 +113,9 @@ def _one_report(args, board: Board, own_status: int, render: Callable[..., str])
                 lost.append(rank)
                 continue
             statuses.append(left["status"])
+            if left["device"] and devices.setdefault(left["device"], rank) != rank:
+                both = f"ranks {devices[left['device']]} and {rank} were on one GPU, {left['device']}"
+                raise Stop(WRONG, f"report: {both}, and disturbed each other; start one process a GPU")
             if left["measured"]:
                 parts[board.samples(board.shard.other(rank))] = left["where"]
     except KeyboardInterrupt:

@@ -39,6 +39,7 @@ def test_who_this_is():
 def four_gpus(monkeypatch):
     monkeypatch.setattr(machine, "have_driver", lambda: True)
     monkeypatch.setattr(machine, "capabilities", lambda: ("9.0",) * 4)
+    monkeypatch.setattr(shard, "bus_id", lambda gpu: f"0000:{gpu}0:00.0")
     for name in ("CUDA_VISIBLE_DEVICES", "LOCAL_WORLD_SIZE"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
@@ -47,7 +48,8 @@ def four_gpus(monkeypatch):
 
 def test_each_process_has_its_own_gpu(four_gpus):
     four_gpus.setenv("LOCAL_WORLD_SIZE", "4")
-    assert own_device(Shard(7, 8, 3), "auto").startswith("GPU 3 of ")
+    name, device = own_device(Shard(7, 8, 3), "auto")
+    assert name.startswith("GPU 3 of ") and device.endswith(" 0000:30:00.0")
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "3"
     four_gpus.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     four_gpus.setenv("LOCAL_WORLD_SIZE", "2")
@@ -57,7 +59,7 @@ def test_each_process_has_its_own_gpu(four_gpus):
 
 def test_a_gpu_that_slurm_has_bound_stays(four_gpus):
     four_gpus.setenv("CUDA_VISIBLE_DEVICES", "2")
-    assert own_device(Shard(2, 4, 2), "auto").startswith("GPU 2 of ")
+    assert own_device(Shard(2, 4, 2), "auto")[0].startswith("GPU 2 of ")
 
 
 def test_two_processes_never_share_a_gpu(four_gpus):
@@ -154,7 +156,7 @@ def test_board(tmp_path, monkeypatch):
     other = Board(tmp_path, Shard(1, 2, 1))
     other.end(1, "here", True)
     first = Board(tmp_path, Shard(0, 2, 0))
-    assert first.wait_for(1, told.append) == {"status": 1, "where": "here", "measured": True}
+    assert first.wait_for(1, told.append) == {"status": 1, "where": "here", "measured": True, "device": ""}
     done = tmp_path / "rank-1-of-2.done.json"
     os.utime(done, (time.time() - 3600,) * 2)  # left from an earlier report
     assert first.wait_for(1, told.append, silence=0.5) is None
@@ -162,6 +164,18 @@ def test_board(tmp_path, monkeypatch):
     assert not done.exists()
     again.end(0, "there", False)
     assert first.wait_for(1, told.append, silence=0.5)["where"] == "there"
+
+
+def test_two_ranks_on_one_gpu_are_no_report(tmp_path):
+    from argparse import Namespace
+
+    from frontdoor.sharded_report import _one_report
+
+    boards = [Board(tmp_path, Shard(rank, 2, rank)) for rank in (1, 0)]
+    for board in boards:
+        board.end(0, "GPU 0 of node", True, "node 0000:1B:00.0")
+    with pytest.raises(Stop, match="ranks 0 and 1 were on one GPU, node 0000:1B:00.0"):
+        _one_report(Namespace(out=tmp_path, filter=""), boards[1], 0, lambda *_: "")
 
 
 def test_two_processes_by_torchrun(tmp_path):
