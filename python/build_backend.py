@@ -10,12 +10,13 @@ meson.options. Either is changed as ever: pip install . -Csetup-args=-Darchs=80,
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import mesonpy
-from mesonpy import build_editable, build_sdist, get_requires_for_build_sdist  # noqa: F401
+from mesonpy import build_sdist, get_requires_for_build_sdist  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -25,14 +26,25 @@ def _have_torch() -> bool:
     return subprocess.run(probe, capture_output=True).returncode == 0
 
 
-def _architectures() -> list[str]:
+def _settings(config_settings: dict | None) -> dict:
+    """The caller's settings behind ours: this interpreter, the CUDA compiler that the suite would take, its targets."""
     sys.path.insert(0, str(ROOT))
     try:
-        from frontdoor.machine import native_architectures
+        from frontdoor import machine
     finally:
         sys.path.pop(0)
-    found = native_architectures()
-    return [f"-Darchs={','.join(found)}"] if found else []
+    ours = [f"-Dpython={sys.executable}"]
+    compiler, _ = machine.nvcc()
+    if compiler:  # Meson asks PATH alone for it
+        os.environ["PATH"] = os.pathsep.join([os.path.dirname(compiler), os.environ.get("PATH", "")])
+        found = machine.native_architectures()
+        ours += [f"-Darchs={','.join(found)}"] if found else []
+    else:
+        ours.append("-Dcuda=disabled")
+    settings = dict(config_settings or {})
+    given = settings.get("setup-args", [])
+    settings["setup-args"] = [*ours, *([given] if isinstance(given, str) else given)]
+    return settings
 
 
 def get_requires_for_build_wheel(config_settings: dict | None = None) -> list[str]:
@@ -45,8 +57,9 @@ get_requires_for_build_editable = get_requires_for_build_wheel
 
 def build_wheel(directory: str, config_settings: dict | None = None, metadata_directory: str | None = None) -> str:
     """A wheel for this interpreter and its torch."""
-    settings = dict(config_settings or {})
-    given = settings.get("setup-args", [])
-    given = [given] if isinstance(given, str) else list(given)
-    settings["setup-args"] = [f"-Dpython={sys.executable}", *_architectures(), *given]
-    return mesonpy.build_wheel(directory, settings, metadata_directory)
+    return mesonpy.build_wheel(directory, _settings(config_settings), metadata_directory)
+
+
+def build_editable(directory: str, config_settings: dict | None = None, metadata_directory: str | None = None) -> str:
+    """The same for pip install --editable, which needs --no-build-isolation."""
+    return mesonpy.build_editable(directory, _settings(config_settings), metadata_directory)
