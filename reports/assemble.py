@@ -92,6 +92,7 @@ def _rows(run: Run) -> list[dict]:
             "unmet": record.get("unmet"),
             "cost": record.get("cost"),
             "verdict": record.get("verdict"),
+            "unit": record.get("unit"),
         }
         if good:
             row |= limits(record, run.ceilings.get(key.device))

@@ -21,6 +21,7 @@ WRONG_SHOWN = 8  # in the terminal
 CSV_FIELDS = (
     *Key._fields,
     "settings",
+    "unit",
     "ps_per_element",
     "ci_low",
     "ci_high",
@@ -143,11 +144,12 @@ def _groups(report: dict) -> list[dict]:
                 "gb_s": number(r.get("gb_s")),
                 "gfma_s": number(None if r.get("gflop_s") is None else r["gflop_s"] / 2),
                 "_ps": r["ps_per_element"],
+                "_unit": r["unit"],
             }
         )
     return [
         {
-            "title": f"{'×'.join(map(str, key[3:7]))}, {key[1]}, {key[2]}, {key[7]} ({key[0]})",
+            "title": f"{'×'.join(map(str, key[3:7]))}, {key[1]}, {key[2]}, {key[7]} ({rows[0]['_unit'] or key[0]})",
             "rows": sorted(rows, key=lambda r: r["_ps"]),
         }
         for key, rows in groups.items()

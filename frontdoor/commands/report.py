@@ -3,6 +3,7 @@
 
 Sets up what is missing and builds first. Writes report.md, report.json, report.csv, samples.jsonl and the pictures.
 Ctrl-C or a kill keeps what was measured; --resume goes on from there. Exit status 1 if a row gave a wrong result.
+Under torchrun or srun each process takes its part on its own GPU, and the first one makes one report of all.
 
 --from DIR measures nothing: it makes tables, CSV and pictures anew from what DIR holds. --check DIR says how old the
 figures in DIR are; exit status 1 if kernels/ or bench/ changed since.
@@ -15,7 +16,7 @@ import os
 import shutil
 from pathlib import Path
 
-from frontdoor import machine
+from frontdoor import machine, shard
 from frontdoor.options import regex
 from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
 
@@ -23,6 +24,7 @@ TARGETS = ["bench/ssim_bench"]
 EXAMPLE = """./suite report
 ./suite report --set smoke --filter ':(production|pytorch_mssim):'
 ./suite report --set sweep --out reports/out/sweep --resume
+torchrun --no-python --nproc-per-node 8 ./suite report --set sweep
 ./suite report --peers --upstream-protocol
 ./suite report --from reports/results/h200 --out /tmp/again
 ./suite report --check reports/results/h200"""
@@ -111,7 +113,7 @@ def _begin(args, samples: Path) -> None:
     args.set, args.device, args.filter = args.set or "claim", args.device or "auto", args.filter or ""
 
 
-def _pass(context, args, samples: Path, settings: str) -> int:
+def _pass(context, args, samples: Path, settings: str, state: Path = STATE) -> int:
     from frontdoor.child import run_child
 
     program = ROOT / "build" / "bench" / "ssim_bench"
@@ -120,8 +122,8 @@ def _pass(context, args, samples: Path, settings: str) -> int:
     common = [str(program), "--set", args.set, "--device", args.device, "--settings", settings]
     if args.filter:
         common += ["--filter", args.filter]
-    listed = run_child([*common, "--list"], context.environment(), STATE / "list.log", quiet=settings == "stock")
-    names = {line.split(":")[1] for line in (STATE / "list.log").read_text().splitlines() if line.count(":") >= 5}
+    listed = run_child([*common, "--list"], context.environment(), state / "list.log", quiet=settings == "stock")
+    names = {line.split(":")[1] for line in (state / "list.log").read_text().splitlines() if line.count(":") >= 5}
     if settings == "stock" and (listed or len(names) < 2):
         return GOOD  # the filter leaves no baseline, or nothing to hold it against
     if listed:
@@ -130,7 +132,7 @@ def _pass(context, args, samples: Path, settings: str) -> int:
         samples.replace(samples.with_name("samples.previous.jsonl"))
     say(f"set {args.set}, " + ("baselines at their best settings" if settings == "best" else "baselines as they come"))
     resume = ["--resume"] if samples.exists() else []
-    return run_child([*common, "--out", str(samples), *resume], context.environment(), STATE / f"bench-{settings}.log")
+    return run_child([*common, "--out", str(samples), *resume], context.environment(), state / f"bench-{settings}.log")
 
 
 def _check(folder: Path) -> int:
@@ -197,6 +199,11 @@ def run(args, context):
     if args.source:
         print(f"{_render(args, args.source / SAMPLES)}\n\nreport: {relative(args.out / 'report.md')}")
         return GOOD
+    part = shard.here()
+    if part:
+        from frontdoor import sharded_report
+
+        return sharded_report.run(args, context, part, _pass, _render)
     samples = args.out / SAMPLES
     _begin(args, samples)
     wrong = False

@@ -48,7 +48,7 @@ at::Tensor run_elsewhere(const at::Tensor& img1, const at::Tensor& img2, c10::st
                          at::Tensor*) {
   check_inputs(img1, img2, padding);
   TORCH_CHECK_NOT_IMPLEMENTED(false, "fused_ssim: img1 is on device ", img1.device(),
-                              "; this build of fused_ssim has no code for it (see ./suite setup)");
+                              "; this build of fused_ssim has no code for it: " SSIM_TORCH_LACKS_CUDA);
 }
 
 template <Run kRun>
