@@ -47,6 +47,8 @@ struct Implementation {
   double mean_gives_up = 0;
   /// Two calls give the same bits. False where LibTorch chooses algorithms that do not promise it.
   bool repeatable = true;
+  /// CUDA: the emulation computes the same bits where neither contracts. False for tensor cores, which it only models.
+  bool exact_in_emulation = true;
   /// "" = yes, else the reason why not. Never a silent skip.
   std::function<std::string(const Problem&, Mode)> supports;
   /// 0, or at least kControlBytes.

@@ -41,6 +41,9 @@ std::string case_name(const Implementation& row, const Case& problem_case, Mode 
 /// What a comparison came to. Errors are worst over all elements; NaN counts as infinite.
 struct Verdict {
   bool ok = false;
+  /// Which part of the check it failed: "call" (refused, or the device reports an error), "memory", "mean", "gradient",
+  /// "repeat"; "" when ok.
+  const char* failed = "";
   std::string message;        // "" when ok; else what was wrong, where, by how much, and the command that repeats it
   double mean_error = 0;      // |mean - oracle|
   double loss_error = 0;      // the same relative to 1 - SSIM

@@ -119,6 +119,7 @@ Implementation row(const std::string& name, const std::string& idea, FeedChoice 
       .device = kDevice,
       .tile = kTile,
       .mean_gives_up = kMeanGivesUp,
+      .exact_in_emulation = false,
       .supports = supports,
       .workspace_bytes = workspace_bytes,
       .value = [choice](const Problem& p, const Arguments& a) { return value(p, a, choice); },

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "../../defect.hpp"
 #include "grid.hpp"
 
 #define SSIM_CUDA_NAMESPACE cuda_emulated
