@@ -38,7 +38,7 @@ std::int64_t side(Dice& dice, std::int64_t most) {
 }  // namespace
 
 std::int64_t most_elements(const Implementation& row) {
-  return row.device == Device::cuda_emulated ? 6000 : row.baseline ? 12000 : 150000;
+  return row.device == Device::cuda_emulated ? 6000 : row.baseline ? 12000 : 40000;
 }
 
 RandomCase draw_case(std::uint64_t seed, std::int64_t elements) {

@@ -104,6 +104,7 @@ def fuzz(args, environment: dict[str, str]) -> int:
     if not program.exists():
         raise Stop(MISUSE, "test: --fuzz: this build has no tests (GoogleTest is missing)")
     command = [str(program), "--minutes", f"{args.fuzz:g}", *(["--filter", args.filter] if args.filter else [])]
+    environment.setdefault("OMP_WAIT_POLICY", "passive")
     os.execve(command[0], command, environment)
 
 
