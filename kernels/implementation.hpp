@@ -41,6 +41,8 @@ struct Implementation {
   /// Neither allocates nor synchronises, so a call can be captured into a CUDA graph.
   bool capturable = true;
   Basis basis = Basis::sum_difference;
+  /// Takes a constant from s before it is squared. Without that, bright flat windows cost digits.
+  bool centred = true;
   /// The mean has passed through an fp32 scalar on its way, which cannot hold 1 - SSIM near 1.
   bool mean_is_fp32 = false;
   /// How far the mean may be off by design, beyond the rounding of fp32 (taps held in fp16, say). Production never is.

@@ -27,6 +27,12 @@ struct Entry {
 // times the largest error seen on the classic rows (host, emulated), in the comment behind it. Equal images have a
 // gradient of rounding errors: eps / variance of x, in units of 1 / N.
 constexpr double kUnit = 1e-6;
+
+// Sum/difference rows that square s as it is round a number of up to 4 where the others round the spread around a
+// constant, and a bright region rounds all its windows alike, so that errors of the mean average out over regions
+// rather than over positions. Found by random shapes, mostly of one row of windows; with what was seen at most, in
+// units of what is allowed without: mean 3.1 (photo_quantise, 1x1x2448x11), gradient 2.2 (textured).
+constexpr double kUncentredMean = 4, kUncentredPosition = 3, kUncentredGradient = 3, kUncentredLoss = 4;
 const Entry kEntries[] = {
     // class             sum/difference: mean, position, gradient, unit, 1 - SSIM    classic                 (seen)
     {"uniform",          {5e-7, 3e-6, 2e-5, kUnit},          {5e-7, 3e-6, 2e-5, kUnit}},
@@ -62,6 +68,12 @@ Tolerance tolerance(const Implementation& row, const std::string& input_class) {
   for (const Entry& entry : kEntries) {
     if (input_class == entry.input_class) {
       Tolerance allowed = row.basis == Basis::classic ? entry.classic : entry.sum_difference;
+      if (row.basis == Basis::sum_difference && !row.centred) {
+        allowed.mean *= kUncentredMean;
+        allowed.position *= kUncentredPosition;
+        allowed.gradient *= kUncentredGradient;
+        allowed.loss *= kUncentredLoss;
+      }
       if (row.mean_is_fp32) {
         allowed.mean += 6e-8;  // half a unit in the last place of numbers from 0.5 to 1
         allowed.loss = 0;      // which is all that is left of 1 - SSIM

@@ -103,6 +103,7 @@ Implementation reference() {
       .idea = "plain separable convolutions in the sum/difference basis, one thread",
       .device = Device::cpu,
       .tile = {},
+      .centred = false,
       .supports = [](const Problem&, Mode) -> std::string { return ""; },
       .workspace_bytes =
           [](const Problem& p, Mode) {

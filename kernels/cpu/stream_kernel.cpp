@@ -146,16 +146,20 @@ struct Band {
   }
 
   /// Takes a new constant for the columns to come and puts those that are kept on it: E[(t - e)^2] = E[t^2] - 2 e E[t]
-  /// + e^2. Of three pixels amid the positions that are evaluated next, the one nearest to zero.
+  /// + e^2. Of six pixels amid the positions that are evaluated next, the one nearest to zero.
   SSIM_INLINE void follow(std::int64_t column) {
     const float none = __builtin_inff();
     Pivot next{none, none};
+    // The second column is for when what the first one meets, clamped to the image's corner, is its one bright pixel.
     const std::int64_t c = least(column, sweep.width - 1);
+    const std::int64_t columns[2] = {c, c >= kReach ? c - kReach : least(c + kReach, sweep.width - 1)};
     for (int i = 2; i < kBlock; i += 6) {
-      const std::int64_t at = least(row + i, sweep.height - 1) * sweep.width + c;
-      const float s = x[at] + y[at], d = x[at] - y[at];
-      if (__builtin_fabsf(s) < __builtin_fabsf(next.s)) next.s = s;
-      if (__builtin_fabsf(d) < __builtin_fabsf(next.d)) next.d = d;
+      for (const std::int64_t from : columns) {
+        const std::int64_t at = least(row + i, sweep.height - 1) * sweep.width + from;
+        const float s = x[at] + y[at], d = x[at] - y[at];
+        if (__builtin_fabsf(s) < __builtin_fabsf(next.s)) next.s = s;
+        if (__builtin_fabsf(d) < __builtin_fabsf(next.d)) next.d = d;
+      }
     }
     if (!(next.s < none && next.d < none)) return;
     const Pivot by{next.s - pivot.s, next.d - pivot.d};
