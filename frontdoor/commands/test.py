@@ -75,12 +75,12 @@ def _left(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
 
-def registered(context):
-    """The tests of the build."""
+def registered(context, folder=BUILD):
+    """The tests of the build in this folder."""
     from frontdoor import testrun
 
     done = subprocess.run(
-        [context.python, "-m", "mesonbuild.mesonmain", "introspect", "--tests", str(BUILD)],
+        [context.python, "-m", "mesonbuild.mesonmain", "introspect", "--tests", str(folder)],
         capture_output=True,
         text=True,
         env=context.environment(),
