@@ -272,6 +272,8 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
   if (!(verdict.loss_error <= infinity)) verdict.loss_error = infinity;
   const double positions = static_cast<double>(problem.counted());
   const double mean_limit = allowed.mean + allowed.position / std::sqrt(positions);
+  const auto share = [](double error, double of) { return error == 0 ? 0 : error / of; };
+  verdict.mean_share = share(verdict.mean_error, mean_limit);
   Comparison worst;
   double limit = 0, scale = 1;
   if (train) {
@@ -287,6 +289,7 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
     verdict.gradient_edge = worst.edge / unit;
     verdict.gradient_interior = worst.interior / unit;
     verdict.worst = worst.index;
+    verdict.gradient_share = share(worst.worst, limit);
   }
   verdict.failed = "mean";
   if (!(verdict.mean_error <= mean_limit)) {

@@ -18,6 +18,7 @@ from frontdoor.place import BUILD, MISUSE, ROOT, Stop
 
 TARGETS = [
     "verify/test_accuracy",
+    "verify/test_descent",
     "verify/test_photographs",
     "verify/test_properties",
     "verify/test_random",
