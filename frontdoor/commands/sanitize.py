@@ -105,7 +105,7 @@ def host_tool(kind: str, context) -> bool:
         "ASAN_OPTIONS": "detect_stack_use_after_return=0:abort_on_error=0",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         # libomp is not instrumented; archer tells ThreadSanitizer what it synchronises.
-        "TSAN_OPTIONS": "ignore_noninstrumented_modules=1:halt_on_error=1",
+        "TSAN_OPTIONS": f"ignore_noninstrumented_modules=1:halt_on_error=1:suppressions={ROOT}/verify/tsan.supp",
         "OMP_TOOL_LIBRARIES": "libarcher.so",
         "OMP_NUM_THREADS": "2",
         "SUITE_DEVICE": "cpu" if kind == "thread" else "auto",

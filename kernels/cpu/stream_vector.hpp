@@ -34,14 +34,11 @@ using Quad = float __attribute__((vector_size(16)));
 
 SSIM_INLINE Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 SSIM_INLINE void store(float* to, Vector v) { *reinterpret_cast<Vector*>(to) = v; }
-SSIM_INLINE Vector load_unaligned(const float* from) {
-  using Loose = float __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-  return *reinterpret_cast<const Loose*>(from);
-}
-SSIM_INLINE void store_unaligned(float* to, Vector v) {
-  using Loose = float __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-  *reinterpret_cast<Loose*>(to) = v;
-}
+/// A typedef, because Clang ignores the alignment of a type that `using` names.
+typedef float Unaligned __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+
+SSIM_INLINE Vector load_unaligned(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
+SSIM_INLINE void store_unaligned(float* to, Vector v) { *reinterpret_cast<Unaligned*>(to) = v; }
 SSIM_INLINE Vector splat(float value) { return value - Vector{}; }
 /// v where the mask is all ones, +0 where it is zero, whatever v is there.
 SSIM_INLINE Vector keep(Vector v, Mask mask) { return reinterpret_cast<Vector>(reinterpret_cast<Mask>(v) & mask); }
