@@ -25,6 +25,7 @@
   defect(wrong_c2, oracle) \
   defect(term_dropped, gradient) \
   defect(pivot_not_moved, oracle) \
+  defect(lo_dropped, oracle) \
   /* borders, tails, seams */ \
   defect(halo_right, oracle) \
   defect(valid_border_off, oracle) \
@@ -34,11 +35,13 @@
   defect(row_counted_twice, oracle) \
   defect(segment_seam, gradient) \
   defect(partials_row_off, gradient) \
+  defect(ring_index, oracle) \
   defect(padding_ignored, oracle) \
   /* planes and grids */ \
   defect(batch_ignored, oracle) \
   defect(wrong_plane_partials, gradient) \
   defect(grid_limit, oracle) \
+  defect(stale_pending, oracle) \
   defect(last_block_forgotten, oracle) \
   defect(arrival_early, oracle) \
   /* outputs, arguments, memory */ \

@@ -14,7 +14,8 @@
   row(tiled) \
   row(stream) \
   row(tensor) \
-  row(tensor_portable)
+  row(tensor_portable) \
+  row(tensor_train)
 // clang-format on
 
 #define SSIM_DECLARE(name) Implementation name();

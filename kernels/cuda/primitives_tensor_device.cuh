@@ -36,6 +36,14 @@ inline int shared_bytes_of_multiprocessor() {
   return bytes;
 }
 
+/// Shared memory that one block may ask for on the current device.
+inline int shared_bytes_of_block() {
+  int device = 0, bytes = 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return 0;
+  cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
+  return bytes;
+}
+
 /// sync_block, and whether any thread of the block came with true.
 __device__ __forceinline__ bool sync_block_or(bool value) { return __syncthreads_or(value); }
 
@@ -168,6 +176,36 @@ __device__ __forceinline__ Half2 transpose_matrix(Half2 r) {
   return result;
 }
 
+// ---- registers ------------------------------------------------------------------------------------------------------
+
+/// threadIdx.x, read anew at each call rather than kept in a register.
+__device__ __forceinline__ int current_thread() {
+  int result;
+  asm volatile("mov.u32 %0, %%tid.x;" : "=r"(result));
+  return result;
+}
+
+/// Four consecutive warps, from a multiple of four on, take more registers a thread than the kernel was launched with,
+/// or give some back; those that take wait until enough have been given. Code for sm_90a alone can: kernels that need
+/// it are empty elsewhere, and the host asks registers_move().
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+inline constexpr bool kRegistersMove = true;
+#else
+inline constexpr bool kRegistersMove = false;
+#endif
+template <int kRegisters>
+__device__ __forceinline__ void raise_registers() {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  asm volatile("setmaxnreg.inc.sync.aligned.u32 %0;" ::"n"(kRegisters));
+#endif
+}
+template <int kRegisters>
+__device__ __forceinline__ void lower_registers() {
+#ifdef __CUDA_ARCH_FEAT_SM90_ALL
+  asm volatile("setmaxnreg.dec.sync.aligned.u32 %0;" ::"n"(kRegisters));
+#endif
+}
+
 // ---- barriers in shared memory --------------------------------------------------------------------------------------
 
 /// Completes a phase when `count` arrivals and all announced bytes have come; then the next phase begins.
@@ -225,25 +263,39 @@ struct TensorMap {
   CUtensorMap map;
 };
 
-/// Whether copy_box works in this kernel: the current device and the code that it runs of the kernel are of compute
-/// capability 9.0 or above. (A kernel that was compiled for an older one only may run on a new card.)
+/// Compute capability, 10 * major + minor, of the code that the current device runs of a kernel: what its binary was
+/// made for, or its PTX where that is lower. 0 where it cannot be asked. (A kernel that was compiled for an older
+/// device only may run on a new one.)
 template <auto kKernel>
-bool can_copy_boxes() {
+int capability_of_code() {
   constexpr int kDevices = 64;
-  static std::atomic<signed char> known[kDevices] = {};  // 1 yes, -1 no
+  static std::atomic<int> known[kDevices] = {};
   int device = 0;
-  if (cudaGetDevice(&device) != cudaSuccess) return false;
+  if (cudaGetDevice(&device) != cudaSuccess) return 0;
   if (device < kDevices) {
-    if (const signed char answer = known[device].load(std::memory_order_relaxed)) return answer > 0;
+    if (const int answer = known[device].load(std::memory_order_relaxed)) return answer;
   }
   cudaFuncAttributes attributes{};
   if (cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kKernel)) != cudaSuccess) {
     (void)cudaGetLastError();
-    return false;
+    return 0;
   }
-  const bool yes = attributes.ptxVersion >= 90 && attributes.binaryVersion >= 90;
-  if (device < kDevices) known[device].store(yes ? 1 : -1, std::memory_order_relaxed);
-  return yes;
+  const int lowest =
+      attributes.ptxVersion < attributes.binaryVersion ? attributes.ptxVersion : attributes.binaryVersion;
+  if (device < kDevices) known[device].store(lowest, std::memory_order_relaxed);
+  return lowest;
+}
+
+/// Whether copy_box works in this kernel.
+template <auto kKernel>
+bool can_copy_boxes() {
+  return capability_of_code<kKernel>() >= 90;
+}
+
+/// Whether raise_registers works in this kernel. Builds have no code for plain sm_90.
+template <auto kKernel>
+bool registers_move() {
+  return capability_of_code<kKernel>() == 90;
 }
 
 /// fp32 planes of height x width, contiguous; the base and the rows must be multiples of 16 bytes.

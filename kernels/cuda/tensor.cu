@@ -3,57 +3,44 @@
 //
 // Idea and cost: tensor_forward.cuh. 8 bytes of DRAM an element, one launch.
 // Run: ./suite test --filter tensor ; ./suite profile tensor
-#include <utility>
-
 #include "tensor_forward.cuh"
 #include "tensor_rows.hpp"
 
 namespace ssim::SSIM_CUDA_NAMESPACE {
 
 namespace tensor_cores {
-
-static_assert(kTile.height == kGroup && kTile.width == kStrip);
-
 namespace {
-
-std::int64_t most_blocks() {
-  const int resident = resident_blocks(shared_bytes_of_multiprocessor());
-  return static_cast<std::int64_t>(multiprocessors()) * (resident < 1 ? 1 : resident);
-}
 
 int origin_column(const Problem& p) { return p.padding == Padding::valid ? kHalo & ~3 : 0; }
 
-/// Strips of a plane.
-std::int64_t strips(const Problem& p) {
+/// Strips of a plane, `width` columns each.
+std::int64_t strips(const Problem& p, int width) {
   const std::int64_t end = p.padding == Padding::valid ? p.width - kHalo : p.width;
-  return (end - origin_column(p) + kStrip - 1) / kStrip;
+  return (end - origin_column(p) + width - 1) / width;
 }
 
 /// Groups of a strip.
 std::int64_t groups(const Problem& p) { return (p.counted_height() + kGroup - 1) / kGroup; }
 
 /// Steps of all strips.
-std::int64_t line_length(const Problem& p) { return p.planes() * strips(p) * (groups(p) + kFill); }
+std::int64_t line_length(const Problem& p, int boxes) {
+  return p.planes() * strips(p, boxes * kBoxColumns) * (groups(p) + 2);
+}
 
-std::int64_t workspace_bytes(const Problem&, Mode) { return kControlBytes + (most_blocks() * 8 + 255) / 256 * 256; }
+template <typename Feed>
+std::int64_t most_blocks() {
+  if constexpr (Feed::kBoxes > 1) return multiprocessors();
+  return static_cast<std::int64_t>(multiprocessors()) * resident_blocks<Feed>(shared_bytes_of_multiprocessor());
+}
+
+std::int64_t workspace_bytes(const Problem&, Mode) {
+  return kControlBytes + (std::int64_t{12} * 8 * multiprocessors() + 255) / 256 * 256;
+}
 
 std::string supports(const Problem& p, Mode mode) {
   if (mode == Mode::train) return "value only";
-  if (const int capability = compute_capability(); capability != 0 && capability < 80) {
-    return "needs compute capability 8.0";
-  }
-  constexpr std::int64_t limit = std::int64_t{1} << 30;
-  if (p.height > limit || p.width > limit || p.planes() > limit) return "height, width and planes up to 2^30";
-  if (line_length(p) > limit) return "up to 2^30 steps of 128 columns and 8 rows";
-  // The weights' own error is 7e-6 at worst and 3e-7 on average where the window is cut off at the border.
-  if (p.height < 16 && p.padding == Padding::same) return "fp16 weights: height from 16";
-  if (p.width < 16 && p.padding == Padding::same) return "fp16 weights: width from 16";
-  if (p.counted() < 1024) return "fp16 weights: from 1024 positions";
-  // The range of the images is not known, but constants are made for one.
-  if (p.c1 < 6e-6f || p.c1 > 0.12f || p.c2 < 5e-5f || p.c2 > 1.1f) {
-    return "fp16 operands: constants of a data range from 0.25 to 34";
-  }
-  return "";
+  if (line_length(p, 1) > std::int64_t{1} << 30) return "up to 2^30 steps of 128 columns and 8 rows";
+  return within_range(p, 80);
 }
 
 Cost cost(const Problem& p, Mode) {
@@ -61,64 +48,73 @@ Cost cost(const Problem& p, Mode) {
   return {8 * n, 88 * n, 1};
 }
 
-Status value(const Problem& problem, const Arguments& arguments, FeedChoice choice) {
-  Parameters p{};
+template <typename Feed>
+Status launch_forward(const Problem& problem, const Arguments& arguments) {
+  ForwardParameters p{};
   p.x = arguments.x;
   p.y = arguments.y;
   p.width = static_cast<int>(problem.width);
   p.height = static_cast<int>(problem.height);
   p.margin = problem.padding == Padding::valid ? kHalo : 0;
-  p.origin_column = origin_column(problem);
-  p.strips = static_cast<int>(strips(problem));
-  p.groups = static_cast<int>(groups(problem));
-  const std::int64_t line = line_length(problem), outputs = problem.planes() * p.strips * p.groups;
-  const std::int64_t blocks = outputs < most_blocks() ? outputs : most_blocks();
-  p.share = static_cast<int>(line / blocks);
-  p.longer = static_cast<int>(line % blocks);
-  for (int i = 0; i < 32; ++i) p.weights[i] = half_tap_bits(i);
-  constexpr double scale = kHalfTapSum * kHalfTapSum;  // of every statistic
-  p.c1 = static_cast<float>(2 * scale * scale * static_cast<double>(problem.c1));
-  p.c2 = static_cast<float>(2 * scale * scale * static_cast<double>(problem.c2));
-  p.pivot = 1;
-  p.pivot_mean = static_cast<float>(scale * p.pivot);
-  p.scale_ss = static_cast<float>(scale * (1 - kCutOff));
-  for (int i = 0; i < kAttempts; ++i) {
-    p.factor[i] = exact_half_bits(kFactor[i]) * 0x10001u;
-    p.scale_dd[i] = static_cast<float>(scale / kFactor[i]);
-  }
+  p.plan = {.strips = static_cast<int>(strips(problem, Feed::kBoxes * kBoxColumns)),
+            .groups = static_cast<int>(groups(problem)),
+            .lead = 1,
+            .strip_columns = Feed::kBoxes * kBoxColumns,
+            .origin_column = origin_column(problem),
+            .origin_row = p.margin,
+            .share = 0,
+            .longer = 0};
+  const std::int64_t outputs = problem.planes() * p.plan.strips * p.plan.groups;
+  const std::int64_t most = most_blocks<Feed>(), blocks = outputs < most ? outputs : most;
+  divide(p.plan, problem.planes(), blocks);
+  p.statistics = statistics_parameters(problem);
   p.count = static_cast<double>(problem.counted());
   char* base = static_cast<char*>(arguments.workspace);
   p.counter = reinterpret_cast<unsigned*>(base);
   p.sums = reinterpret_cast<double*>(base + kControlBytes);
   p.mean = arguments.mean;
+  if constexpr (Feed::kUsesMaps) {
+    const Status status = make_maps(p.map_x, p.map_y, problem, arguments, kGroup, kLoadColumns);
+    if (!status) return status;
+  }
+  const dim3 grid(static_cast<unsigned>(blocks));
+  if constexpr (Feed::kBoxes > 1) {
+    return launch("tensor_forward_wide", tensor_forward_wide, grid, dim3(kWideThreads), sizeof(ForwardMemory<Feed>),
+                  arguments.stream, p);
+  } else {
+    return launch("tensor_forward", tensor_forward<Feed>, grid, dim3(32 * Feed::kWarps), sizeof(ForwardMemory<Feed>),
+                  arguments.stream, p);
+  }
+}
 
-  const dim3 grid(static_cast<unsigned>(blocks)), block(kThreads);
-  const bool aligned = problem.width % 4 == 0 && reinterpret_cast<std::uintptr_t>(p.x) % 16 == 0 &&
-                       reinterpret_cast<std::uintptr_t>(p.y) % 16 == 0;
-  if (choice == FeedChoice::best && can_copy_boxes<tensor_forward<0>>() && aligned &&
-      problem.plane_size() < (std::int64_t{1} << 37)) {
-    for (const auto& [map, image] : {std::pair(&p.map_x, p.x), std::pair(&p.map_y, p.y)}) {
-      Status status =
-          make_tensor_map(*map, image, problem.planes(), problem.height, problem.width, kGroup, kLoadColumns);
-      if (!status) return status;
+/// Steps that the busiest multiprocessor makes, in units of one box: what a block's width decides.
+template <typename Feed>
+std::int64_t longest(const Problem& p) {
+  const std::int64_t blocks = most_blocks<Feed>();
+  const std::int64_t share = (line_length(p, Feed::kBoxes) + blocks - 1) / blocks + 2;
+  return share * Feed::kBoxes * (blocks / multiprocessors());
+}
+
+Status value(const Problem& problem, const Arguments& arguments, FeedChoice choice) {
+  const bool copies_16 = aligned(problem, arguments);
+  if (choice == FeedChoice::best && can_copy_boxes<tensor_forward<TensorFeed>>() && copies_16 && boxes_fit(problem)) {
+    if (registers_move<tensor_forward_wide>() && longest<ProducedFeed>(problem) <= longest<TensorFeed>(problem)) {
+      return launch_forward<ProducedFeed>(problem, arguments);
     }
-    return launch("tensor_forward", tensor_forward<0>, grid, block, sizeof(Memory<0>), arguments.stream, p);
+    return launch_forward<TensorFeed>(problem, arguments);
   }
-  if (aligned) {
-    return launch("tensor_forward", tensor_forward<16>, grid, block, sizeof(Memory<16>), arguments.stream, p);
-  }
-  return launch("tensor_forward", tensor_forward<4>, grid, block, sizeof(Memory<4>), arguments.stream, p);
+  if (copies_16) return launch_forward<CopyFeed<16>>(problem, arguments);
+  return launch_forward<CopyFeed<4>>(problem, arguments);
 }
 
 }  // namespace
 
-Implementation row(const std::string& name, const std::string& idea, FeedChoice choice) {
+Implementation forward_row(const std::string& name, const std::string& idea, FeedChoice choice) {
   return {
       .name = name,
       .idea = idea,
       .device = kDevice,
-      .tile = kTile,
-      .mean_gives_up = kMeanGivesUp,
+      .tile = {kGroup, kBoxColumns},
       .exact_in_emulation = false,
       .supports = supports,
       .workspace_bytes = workspace_bytes,
@@ -134,8 +130,8 @@ Implementation row(const std::string& name, const std::string& idea, FeedChoice 
 }  // namespace tensor_cores
 
 Implementation tensor() {
-  return tensor_cores::row("tensor", "tensor cores at fp32 accuracy: split fp16, sum/difference, value only",
-                           tensor_cores::FeedChoice::best);
+  return tensor_cores::forward_row("tensor", "tensor cores at fp32 accuracy: split fp16, sum/difference, value only",
+                                   tensor_cores::FeedChoice::best);
 }
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE

@@ -8,8 +8,9 @@
 namespace ssim::SSIM_CUDA_NAMESPACE {
 
 Implementation tensor_portable() {
-  return tensor_cores::row("tensor_portable", "tensor cores at fp32 accuracy: as `tensor`, fed by asynchronous copies",
-                           tensor_cores::FeedChoice::copies);
+  return tensor_cores::forward_row("tensor_portable",
+                                   "tensor cores at fp32 accuracy: as `tensor`, fed by asynchronous copies",
+                                   tensor_cores::FeedChoice::copies);
 }
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE

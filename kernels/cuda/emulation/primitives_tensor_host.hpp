@@ -18,6 +18,20 @@ inline int compute_capability() { return 90; }
 inline constexpr int kSharedBytesOfMultiprocessor = 228 * 1024;
 inline int shared_bytes_of_multiprocessor() { return kSharedBytesOfMultiprocessor; }
 
+inline int shared_bytes_of_block() { return static_cast<int>(emulation::kMaxSharedBytes); }
+
+inline int current_thread() { return static_cast<int>(threadIdx.x); }
+
+inline constexpr bool kRegistersMove = true;
+template <auto kKernel>
+bool registers_move() {
+  return true;
+}
+template <int kRegisters>
+void raise_registers() {}
+template <int kRegisters>
+void lower_registers() {}
+
 inline bool sync_block_or(bool value) { return emulation::sync_block_or(value); }
 
 using Half2 = std::uint32_t;

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT
+// The four statistics of the sum/difference basis on tensor cores: one warp, 32 columns, 8 rows a step.
+//
+// A convolution over a tile is a product with a banded matrix of weights. Statistics are s, d, s^2 and f d^2
+// (pixel.hpp); operands are split as in tensor_operands.cuh.
+//
+// Horizontal, transposed: T^T [16 columns x 8 rows] = W^T [16 x 32 columns] * X^T [32 columns x 8 rows]. With the order
+// of k permuted, a lane's four values of a B operand are four neighbouring pixels of one row: one 16-byte load.
+// Vertical: O^T [16 x 8 rows] = T^T [16 x rows] * W [rows x 8]. The layout of T^T as a result is its layout as an A
+// operand, so that nothing passes through shared memory; one product of depth 16 takes the hi and the lo of a group of
+// 8 rows. A warp walks down its columns; each group of T goes at once into the three groups of outputs that it reaches,
+// of which two are pending.
+//
+// Two things keep the accuracy of fp32. s is taken less a pivot (plane_pivot): variances do not change, and E[s^2] -
+// ms^2 loses fewer places; without it photographs are off by 4e-6. And d^2 carries a factor f (kFactor).
+//
+// Range: |x + y| < 190 and |x - y| < 48 everywhere, of which |x - y| < 6 in the first attempt. Beyond, fp16 overflows
+// and the results are NaN: an infinite hi times a weight of 0, or an infinite hi beside its lo of the other sign.
+#pragma once
+
+#include "tensor_feed.cuh"
+#include "tensor_operands.cuh"
+
+namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
+
+inline constexpr int kStatistics = 4;  // s, d, s^2, f d^2
+
+/// What d^2 is multiplied by, because small ones would lose their places among fp16's subnormals. The first factor is
+/// for images as they are; it holds |d| < 6. Where that overflows, a block does its share again with the second.
+inline constexpr double kFactor[kAttempts] = {1024, 16};
+
+/// Tensor cores cut their sums off: E[s^2] - ms^2 and E[d^2] - md^2 come out too large by about 1.5e-7 of the squared
+/// means. Determined in the emulation, with which a card agrees to 3e-8 of the mean, as what leaves photographs, their
+/// darker copies and their negatives least biased (3.5e-7 at worst). fp32 knows 0.8e-7 steps of such a scale; for d^2
+/// the right value lies between two of them, hence the two factors.
+inline constexpr double kCutOffS = 1.6e-7, kCutOffD = 2.45e-7;
+inline constexpr float kCutOffMd = 0x1.fffffcp-1f;
+
+/// Constants of SSIM in the units of the statistics, which all carry the square of the sum of the weights.
+struct StatisticsParameters {
+  unsigned weights[32];                 // fp16 bits of tap i, 0 from tap 11 on
+  float scale;                          // of a mean, in the units of the statistics
+  float c1, c2;                         // 2 C1 and 2 C2 in the scale of the squared means
+  unsigned factor[kAttempts];           // of d^2, fp16 bits in both halves
+  float scale_ss, scale_dd[kAttempts];  // from the scales of E[s^2] and factor * E[d^2] to that of the squared means
+};
+
+inline StatisticsParameters statistics_parameters(const Problem& problem) {
+  StatisticsParameters p{};
+  for (int i = 0; i < 32; ++i) p.weights[i] = half_tap_bits(i);
+  constexpr double scale = kHalfTapSum * kHalfTapSum;
+  p.c1 = static_cast<float>(2 * scale * scale * static_cast<double>(problem.c1));
+  p.c2 = static_cast<float>(2 * scale * scale * static_cast<double>(problem.c2));
+  p.scale = static_cast<float>(scale);
+  p.scale_ss = static_cast<float>(scale * (1 - kCutOffS));
+  for (int i = 0; i < kAttempts; ++i) {
+    p.factor[i] = exact_half_bits(kFactor[i]) * 0x10001u;
+    p.scale_dd[i] = static_cast<float>(scale * (1 - kCutOffD) / kFactor[i]);
+  }
+  return p;
+}
+
+/// What is taken from every s of a plane: the mean of 32 of its pixels, to fp16, so that taking it away seldom rounds.
+/// The same for each part of the plane, so that results do not depend on how the work is divided. Whole warp.
+__device__ __forceinline__ float plane_pivot(const float* x, const float* y, int plane, int height, int width) {
+  const int lane = threadIdx.x % 32;
+  const int row = static_cast<int>(static_cast<std::int64_t>(2 * (lane / 8) + 1) * height / 8);
+  const int column = static_cast<int>(static_cast<std::int64_t>(2 * (lane % 8) + 1) * width / 16);
+  const std::int64_t at = (static_cast<std::int64_t>(plane) * height + row) * width + column;
+  float sum = load_readonly(x + at) + load_readonly(y + at);
+  for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
+  const float pivot = low_half(pack_half2(sum / 32, 0));
+  return pivot - pivot == 0 ? pivot : 0;
+}
+
+/// SSIM's terms at one position, in those units: 1 - SSIM = 1 - (1 - 2 m / (a + m)) (1 - 2 e / (g + e)).
+struct Terms {
+  float shifted;  // the mean of s, pivot included
+  float a, m;     // ms^2 + 2 C1, md^2
+  float g, e;     // 2 C2 + the variances of s and of d
+};
+
+/// One warp's state.
+class Statistics {
+ public:
+  __device__ __forceinline__ explicit Statistics(const StatisticsParameters& p) : p_(p) {
+    weights_.load(p.weights[threadIdx.x % 32], p.weights[31]);
+  }
+
+  /// With which of the factors of d^2.
+  __device__ __forceinline__ void attempt(int i) {
+    factor_ = p_.factor[i];
+    scale_dd_ = p_.scale_dd[i];
+  }
+  __device__ __forceinline__ bool last_attempt() const { return factor_ == p_.factor[kAttempts - 1]; }
+
+  /// At the top of a strip or of a part of one.
+  __device__ __forceinline__ void begin(float pivot) {
+    pivot_ = pivot;
+    if (SSIM_DEFECT(stale_pending)) return;
+    for (auto& slot : pending_) {
+      for (auto& tile : slot) {
+        for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
+      }
+    }
+  }
+
+  /// Takes the next 8 rows into slot kSlot; with kOutput calls output(tile, statistics) for the 8 rows before them.
+  /// x and y: the lane's first pixel in a stage; release() is called when the stage has been read.
+  template <int kSlot, bool kOutput, typename Release, typename Output>
+  __device__ __forceinline__ void step(const float* x, const float* y, Release release, Output output) {
+    float sums[2][kStatistics][4] = {};
+#pragma unroll
+    for (int block = 0; block < 3; ++block) {
+      Split operands[kStatistics];
+      load(x + 16 * block, y + 16 * block, operands);
+      if (block == 2) release();
+      for (int tile = 0; tile < 2; ++tile) {
+        const int part = block - tile;  // of the tile's 32 columns
+        if (part != 0 && part != 1) continue;
+        const unsigned(&w)[4] = weights_.horizontal[part];
+        for (int i = 0; i < kStatistics; ++i) multiply_add(sums[tile][i], w, operands[i].lo);
+        for (int i = 0; i < kStatistics; ++i) multiply_add(sums[tile][i], w, operands[i].hi);
+      }
+    }
+    // pending_[kSlot] is the group above, which this one completes; pending_[1 - kSlot] this one's own.
+#pragma unroll
+    for (int tile = 0; tile < 2; ++tile) {
+      Split parts[kStatistics];
+      for (int i = 0; i < kStatistics; ++i) {
+        split(sums[tile][i], parts[i], weights_.minus_identity);
+        if (kOutput) add_rows(pending_[kSlot][tile][i], parts[i], weights_.vertical[2]);
+        add_rows(pending_[1 - kSlot][tile][i], parts[i], weights_.vertical[1]);
+      }
+      if (kOutput) output(tile, pending_[kSlot][tile]);
+      for (int i = 0; i < kStatistics; ++i) {
+        for (float& v : pending_[kSlot][tile][i]) v = 0;
+        add_rows(pending_[kSlot][tile][i], parts[i], weights_.vertical[0]);
+      }
+    }
+  }
+
+  /// g is formed before anything of d comes in: added to E[s^2] - ms^2 first, C2 would drown.
+  __device__ __forceinline__ Terms terms(const float (&out)[kStatistics][4], int i) const {
+    const float ms = out[0][i], md = out[1][i];
+    Terms t;
+    t.shifted = fma(p_.scale, pivot_, ms);
+    t.a = fma(t.shifted, t.shifted, SSIM_DEFECT(wrong_c1) ? p_.c2 : p_.c1);
+    t.m = md * (md * kCutOffMd);
+    t.g = fma(-ms, ms, fma(p_.scale_ss, out[2][i], p_.c2));
+    t.e = fma(scale_dd_, out[3][i], -t.m);
+    return t;
+  }
+
+  __device__ __forceinline__ unsigned minus_identity() const { return weights_.minus_identity; }
+
+ private:
+  __device__ __forceinline__ void load(const float* x, const float* y, Split (&operands)[kStatistics]) {
+    const float4 a = *reinterpret_cast<const float4*>(x), b = *reinterpret_cast<const float4*>(y);
+    float s[4] = {a.x - pivot_ + b.x, a.y - pivot_ + b.y, a.z - pivot_ + b.z, a.w - pivot_ + b.w};
+    float d[4] = {a.x - b.x, a.y - b.y, a.z - b.z, a.w - b.w};
+    split(s, operands[0], weights_.minus_identity);
+    split(d, operands[1], weights_.minus_identity);
+    square<false>(operands[0], operands[2], 0);
+    square<true>(operands[1], operands[3], factor_);
+  }
+
+  const StatisticsParameters& p_;
+  Weights<Order::pixels> weights_;
+  float pending_[2][2][kStatistics][4];  // [slot][tile][statistic]
+  float pivot_;                          // taken from s
+  unsigned factor_;
+  float scale_dd_;
+};
+
+/// The total of a thread in two fp32 numbers (Dekker 1971), in shared memory because registers are scarce.
+__device__ __forceinline__ void add_to_total(float2& own, float sum) {
+  const float2 before = own;
+  const float total = before.x + sum;
+  own = {total, before.y + (sum - (total - before.x))};
+}
+
+__device__ __forceinline__ bool is_finite(float v) { return v - v == 0; }
+
+}  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores

@@ -1,0 +1,403 @@
+// SPDX-License-Identifier: MIT
+// Value and gradient on tensor cores at fp32 accuracy, in one pass and one launch.
+//
+// Eight warps make the statistics of 256 columns as the forward kernel does (tensor_statistics.cuh), turn each position
+// into SSIM and the three fields of the gradient (pixel.hpp: F = gd + gs, q, r), and hand these over, split into hi and
+// lo, through a ring in shared memory. Eight more warps convolve the fields of 240 of these columns the same way, one
+// step behind, and combine them with the pixels that are still in the ring of images:
+//   d mean / d x = (4 / f) (G * F~ + scale (d G * q~ + s' G * r~)) / positions
+// where f = kFieldScale, tilde = fields in the units of the statistics, s' = s less the pivot. Nothing passes through
+// device memory but the images and the gradient: 12 bytes an element.
+//
+// stmatrix transposes on the way: a lane has one column and two rows of a field, a B operand wants one row and two
+// columns. Both roles meet at mbarriers alone, so either may run ahead as far as the rings reach.
+//
+// Cost model: a multiprocessor's step is 8 rows x 240 columns. Per scheduler two warps of statistics (2 x 764 cycles)
+// and fields (2 x 310), and 3.75 tiles of 16 columns of gradient (240 each): 3050 cycles for 480 elements, 6.1 ps an
+// element at 100 %; reports/lab-notes.md has the parts.
+//
+// Range: that of the statistics, and fields below 65504 / kFieldScale. Beyond, NaN.
+#pragma once
+
+#include "block_mean.cuh"
+#include "tensor_statistics.cuh"
+
+namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
+
+inline constexpr int kFields = 3;  // F, q, r
+inline constexpr int kFieldBoxes = 2, kFieldWarps = kFieldBoxes * kWarpsOfBox, kGradientWarps = 8;
+inline constexpr int kTrainThreads = 32 * (kFieldWarps + kGradientWarps);
+inline constexpr int kFieldColumns = kFieldBoxes * kBoxColumns;
+inline constexpr int kGradientColumns = kFieldColumns - 2 * kReach, kTiles = kGradientColumns / 16;
+inline constexpr int kTilesOfWarp = (kTiles + kGradientWarps - 1) / kGradientWarps;
+inline constexpr int kTrainLead = 2;
+inline constexpr int kFieldRegisters = 152, kGradientRegisters = 104;  // of a thread; 65536 in all
+inline constexpr int kTrainStages = 8, kFieldStages = 3;
+
+/// Fields are largest where images are flat: 1 / (2 C2) = 556 for q~, about twice that for F~ of images in [0, 1].
+inline constexpr float kFieldScale = 8;
+
+struct TrainParameters {
+  TensorMap map_x, map_y;
+  const float *x, *y;
+  int width, height;
+  int margin;  // positions nearer to the edge do not count
+  Plan plan;
+  StatisticsParameters statistics;
+  double unit;  // 4 / (kFieldScale * positions)
+  const float* weight;
+  float* grad_x;
+  double count;
+  double* sums;
+  unsigned* counter;
+  double* mean;
+};
+
+/// 8 rows of the fields, hi and lo. A row is padded by 16 bytes, so that 8 rows of a matrix lie in different banks.
+struct alignas(16) FieldStage {
+  std::uint16_t half[kFields][2][kGroup][kFieldColumns + 8];
+};
+
+inline constexpr int kHalvesOfPart = kGroup * (kFieldColumns + 8);
+
+struct GradientConstants {
+  float unit, pivot;  // of the gradient; of the plane
+};
+
+struct TrainMemory {
+  TensorRing<kFieldBoxes, kTrainStages> images;
+  FieldStage fields[kFieldStages];
+  Mbarrier full[kFieldStages], empty[kFieldStages];
+  GradientConstants constants[kGradientWarps];
+  float2 totals[kTrainThreads];
+  BlockMean mean;
+};
+
+/// A warp that makes fields of 32 columns. Its registers are just enough, as those of GradientWarp below.
+class FieldWarp {
+ public:
+  __device__ __forceinline__ FieldWarp(const TrainParameters& p, TrainMemory& memory)
+      : p_(p), memory_(memory), statistics_(p.statistics) {}
+
+  /// The block's share of the work, with factor i of d^2.
+  __device__ __forceinline__ void run(int i) {
+    statistics_.attempt(i);
+    loss_ = 0;
+    Segment segment;
+    for (int done = 0; next_segment(p_.plan, done, segment);) {
+      begin(segment);
+      step<0, false>(0);
+      step<1, false>(0);
+      for (int left = segment.outputs + 2;;) {
+        step<0, true>(left);
+        if (--left == 0) break;
+        step<1, true>(left);
+        flush();
+        if (--left == 0) break;
+      }
+      flush();
+    }
+  }
+
+ private:
+  // Bits of flags_; the first two stand for the lane's four columns g, g + 8, g + 16, g + 24.
+  static constexpr int kInside = 1, kCounts = 16;  // the fields are not zero; SSIM counts in this block
+  static constexpr int kAllInside = 256, kBegun = 512;
+
+  __device__ __forceinline__ void begin(const Segment& segment) {
+    const int first =
+        static_cast<int>(threadIdx.x / 32) * kWarpColumns + static_cast<int>(threadIdx.x % 32 / 4) - kReach;
+    flags_ = 0;
+    for (int i = 0; i < 4; ++i) {
+      const int own = first + 8 * i, column = segment.column + own;
+      const bool inside = column >= p_.margin && column < p_.width - p_.margin;
+      if (inside) flags_ |= kInside << i;
+      if (inside && own >= 0 && own < kGradientColumns) flags_ |= kCounts << i;
+    }
+    if (ballot(flags_ % kCounts == kCounts - 1) == 0xffffffffu) flags_ |= kAllInside;
+    row_ = (segment.first - 1) * kGroup;
+    statistics_.begin(plane_pivot(p_.x, p_.y, segment.plane, p_.height, p_.width));
+  }
+
+  /// left: outputs of this segment from here on. The first and the last are there for their neighbours' gradient alone.
+  template <int kSlot, bool kOutput>
+  __device__ __forceinline__ void step(int left) {
+    const auto& stage = memory_.images.wait(taken_);
+    const bool plain = flags_ & kAllInside && row_ >= p_.margin && row_ + kGroup <= p_.height - p_.margin;
+    const bool counted = left != 1 && flags_ & kBegun;
+    const int thread = current_thread(), lane = thread % 32, warp = thread / 32;
+    const int pixel =
+        (warp / kWarpsOfBox * kGroup + lane / 4) * kLoadColumns + warp % kWarpsOfBox * kWarpColumns + lane % 4 * 4;
+    statistics_.step<kSlot, kOutput>(
+        &stage.x[0][0][0] + pixel, &stage.y[0][0][0] + pixel, [&] { memory_.images.release(taken_++); },
+        [&](int tile, float(&out)[kStatistics][4]) {
+          if (tile == 0 && made_ >= kFieldStages) {
+            mbarrier_wait(memory_.empty[made_ % kFieldStages], (made_ / kFieldStages & 1) ^ 1);
+          }
+          make(tile, out, plain, counted);
+        });
+    if (kOutput) {
+      sync_warp();
+      if (current_thread() % 32 == 0) mbarrier_arrive(memory_.full[made_ % kFieldStages]);
+      ++made_;
+      row_ += kGroup;
+      flags_ |= kBegun;
+    }
+  }
+
+  /// Fields and 1 - SSIM of a tile's four positions of this lane: columns g (0, 1) and g + 8 (2, 3), rows 2 t and 2 t
+  /// + 1.
+  __device__ __forceinline__ void make(int tile, const float (&out)[kStatistics][4], bool plain, bool counted) {
+    float fields[kFields][4], loss[4];
+    for (int i = 0; i < 4; ++i) {
+      const Terms t = statistics_.terms(out, i);
+      const float below = t.a + t.m, right = t.g + t.e, inverse = reciprocal_fast(below * right);
+      const float ia = inverse * right, ib = inverse * below;
+      const float h = t.m * ia, w = t.e * ib;                      // u / 2, v / 2
+      loss[i] = fma(-2 * h, w, h + w);                             // (1 - SSIM) / 2
+      const float l = fma(h, -2 * kFieldScale, kFieldScale) * ib;  // (1 - u) / B
+      const float s = fma(w, -2 * kFieldScale, kFieldScale) * ia;  // (1 - v) / A
+      const float r = l * w, q = r - l, sh = s * h;
+      fields[1][i] = q;
+      fields[2][i] = r;
+      const float of_d = out[1][i] * (s - sh + q);
+      fields[0][i] = fma(t.shifted, sh, -fma(out[0][i], r, of_d));
+    }
+    if (!plain) {
+      sync_warp();  // keeps the compiler from doing all this every time, with predicates
+      for (int i = 0; i < 4; ++i) {
+        const int row = row_ + current_thread() % 4 * 2 + i % 2;
+        const bool inside = row >= p_.margin && row < p_.height - p_.margin && flags_ & kInside << (2 * tile + i / 2);
+        if (inside) continue;
+        loss[i] = fields[0][i] = fields[1][i] = fields[2][i] = 0;
+      }
+    }
+    if (counted) {
+      for (int i = 0; i < 2; ++i) loss_ += flags_ & kCounts << (2 * tile + i) ? loss[2 * i] + loss[2 * i + 1] : 0;
+    }
+    // Matrix lane / 8 of the four that a store has: columns 0-7 and 8-15 of hi, then of lo.
+    const int thread = current_thread(), lane = thread % 32;
+    std::uint16_t* at = &memory_.fields[made_ % kFieldStages].half[0][lane / 16][lane % 8][lane / 8 % 2 * 8] +
+                        thread / 32 * kWarpColumns + 16 * tile;
+    for (int field = 0; field < kFields; ++field) {
+      Split parts;
+      split(fields[field], parts, statistics_.minus_identity());
+      const Half2 matrices[4] = {parts.hi[0], parts.hi[1], parts.lo[0], parts.lo[1]};
+      store_matrix<4, true>(at + field * 2 * kHalvesOfPart, matrices);
+    }
+  }
+
+  __device__ __forceinline__ void flush() {
+    add_to_total(memory_.totals[current_thread()], loss_);
+    loss_ = 0;
+  }
+
+  const TrainParameters& p_;
+  TrainMemory& memory_;
+  Statistics statistics_;
+  float loss_ = 0;  // (1 - SSIM) / 2
+  int flags_ = 0, row_ = 0;
+  unsigned taken_ = 0, made_ = 0;
+};
+
+/// A warp that convolves the fields of 32 columns and writes the gradient. One of them also has the images loaded.
+///
+/// Its registers are few (kGradientRegisters), and a spill would go to L2, because shared memory leaves no L1: what can
+/// be had again is not kept. Hence current_thread(), and constants in shared memory.
+class GradientWarp {
+ public:
+  __device__ __forceinline__ GradientWarp(const TrainParameters& p, TrainMemory& memory) : p_(p), memory_(memory) {
+    weights_.load(p.statistics.weights[threadIdx.x % 32], p.statistics.weights[31]);
+    if (threadIdx.x % 32 == 0)
+      own().unit = static_cast<float>(p.unit * (p.weight ? static_cast<double>(*p.weight) : 1.0));
+  }
+
+  __device__ __forceinline__ void run() {
+    if (loads()) memory_.images.cursor.begin();
+    for (int i = 0; i < kTrainStages; ++i) load();
+    Segment segment;
+    for (int done = 0; next_segment(p_.plan, done, segment);) {
+      begin(segment);
+      step<0, false>();
+      step<1, false>();
+      for (int left = segment.outputs;;) {
+        step<0, true>();
+        if (--left == 0) break;
+        step<1, true>();
+        if (--left == 0) break;
+      }
+      for (int i = 0; i < kTrainLead; ++i) release();  // the last groups of images have no gradient here
+    }
+  }
+
+  __device__ __forceinline__ bool overflowed() const { return !is_finite(check_); }
+
+ private:
+  __device__ __forceinline__ static int warp() { return current_thread() / 32 - kFieldWarps; }
+  /// The warp with one tile less has the time to.
+  __device__ __forceinline__ static bool loads() { return current_thread() == kTrainThreads - 32; }
+  __device__ __forceinline__ GradientConstants& own() { return memory_.constants[warp()]; }
+
+  __device__ __forceinline__ void begin(const Segment& segment) {
+    const int lane = threadIdx.x % 32;
+    const float pivot = plane_pivot(p_.x, p_.y, segment.plane, p_.height, p_.width);
+    if (lane == 0) own().pivot = pivot;
+    sync_warp();
+    for (auto& slot : pending_) {
+      for (auto& tile : slot) {
+        for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
+      }
+    }
+    const int column = segment.column + warp() * kTilesOfWarp * 16 + lane / 4 * 2;
+    const int row = segment.first * kGroup + lane % 4;
+    columns_ = p_.width - column;
+    rows_ = p_.height - row;
+    out_ = p_.grad_x + (static_cast<std::int64_t>(segment.plane) * p_.height + row) * p_.width + column;
+  }
+
+  /// Takes the next 8 rows of fields into slot kSlot; with kOutput writes the gradient of the 8 rows before them.
+  template <int kSlot, bool kOutput>
+  __device__ __forceinline__ void step() {
+    const unsigned slot = taken_ % kFieldStages;
+    const int thread = current_thread(), lane = thread % 32, first_tile = (thread / 32 - kFieldWarps) * kTilesOfWarp;
+    // Matrix lane / 8 of the four that a load has: 8 columns each of two blocks of 16.
+    const std::uint16_t* fields = &memory_.fields[slot].half[0][0][lane % 8][first_tile * 16 + lane / 8 * 8];
+    // Box 1 begins with a tile of its own. A box begins kReach columns before its first fields, and these as many
+    // before the first gradient.
+    const int box = first_tile >= kBoxColumns / 16 ? 1 : 0;
+    const int column = first_tile * 16 - box * kBoxColumns + 2 * kReach + lane / 4 * 2;
+    const float* pixels = &memory_.images.stage[used_ % kTrainStages].x[box][lane % 4][column];
+    mbarrier_wait(memory_.full[slot], taken_ / kFieldStages & 1);
+#pragma unroll
+    for (int tile = 0; tile < kTilesOfWarp; ++tile) {
+      if (tile > 0 && current_thread() >= kTrainThreads - 32) break;  // the last warp has a tile less
+      Split parts[kFields];
+      horizontal(fields + tile * 16, parts);
+      float grad[4];
+      for (int i = 0; i < kFields; ++i) {
+        const int field = (i + 1) % kFields;  // q, r, F
+        float(&done)[4] = pending_[kSlot][tile][field];
+        if (kOutput) add_rows(done, parts[field], weights_.vertical[2]);
+        add_rows(pending_[1 - kSlot][tile][field], parts[field], weights_.vertical[1]);
+        if (kOutput) add_field(grad, done, field, pixels + tile * 16);
+        for (float& v : done) v = 0;
+        add_rows(done, parts[field], weights_.vertical[0]);
+      }
+      if (kOutput) write(tile, grad);
+    }
+    sync_warp();
+    if (current_thread() % 32 == 0) mbarrier_arrive(memory_.empty[slot]);
+    ++taken_;
+    if (kOutput) {
+      rows_ -= kGroup;
+      out_ += static_cast<std::int64_t>(kGroup) * p_.width;
+    }
+    release();
+  }
+
+  /// G * fields of 16 columns along the rows, split again.
+  __device__ __forceinline__ void horizontal(const std::uint16_t* fields, Split (&out)[kFields]) {
+    float sums[kFields][4] = {};
+    for (int part = 1; part >= 0; --part) {  // lo before hi: fewer large sums are cut off
+      Half2 operands[kFields][4];
+      for (int i = 0; i < kFields; ++i) load_matrix<4, false>(operands[i], fields + (2 * i + part) * kHalvesOfPart);
+      for (int block = 0; block < 2; ++block) {
+        for (int i = 0; i < kFields; ++i) {
+          multiply_add(sums[i], weights_.horizontal[block], {operands[i][2 * block], operands[i][2 * block + 1]});
+        }
+      }
+    }
+    for (int i = 0; i < kFields; ++i) split(sums[i], out[i], weights_.minus_identity);
+  }
+
+  /// What a field brings to the lane's four gradients of a tile: columns 2 g (0, 1) and 2 g + 1 (2, 3), rows t and t
+  /// + 4.
+  __device__ __forceinline__ void add_field(float (&grad)[4], const float (&sums)[4], int field, const float* pixels) {
+    constexpr int kOfY = kFieldBoxes * kGroup * kLoadColumns;  // from a pixel of x to that of y
+    const float pivot = field == 2 ? own().pivot : 0, unit = field == 0 ? own().unit : 0;
+    for (int j = 0; j < 2; ++j) {
+      if (field == 0) {
+        grad[j] = unit * fma(p_.statistics.scale, grad[j], sums[j]);
+        grad[2 + j] = unit * fma(p_.statistics.scale, grad[2 + j], sums[2 + j]);
+        continue;
+      }
+      const float2 x = *reinterpret_cast<const float2*>(pixels + 4 * j * kLoadColumns);
+      const float2 y = *reinterpret_cast<const float2*>(pixels + 4 * j * kLoadColumns + kOfY);
+      if (field == 1) {
+        grad[j] = (x.x - y.x) * sums[j];
+        grad[2 + j] = (x.y - y.y) * sums[2 + j];
+      } else {
+        grad[j] = fma(x.x - pivot + y.x, sums[j], grad[j]);
+        grad[2 + j] = fma(x.y - pivot + y.y, sums[2 + j], grad[2 + j]);
+      }
+    }
+  }
+
+  __device__ __forceinline__ void write(int tile, const float (&grad)[4]) {
+    for (int j = 0; j < 2; ++j) {
+      check_ = fma(grad[j], 0.0f, check_);
+      check_ = fma(grad[2 + j], 0.0f, check_);
+      // Widths are multiples of 4: both columns are inside or neither is.
+      if (4 * j < rows_ && tile * 16 < columns_) {
+        *reinterpret_cast<float2*>(out_ + static_cast<std::int64_t>(4 * j) * p_.width + tile * 16) = {grad[j],
+                                                                                                      grad[2 + j]};
+      }
+    }
+  }
+
+  /// This warp does not need the oldest stage of images any more: it may be loaded anew.
+  __device__ __forceinline__ void release() {
+    memory_.images.release(used_++);
+    load();
+  }
+
+  __device__ __forceinline__ void load() {
+    if (loads()) memory_.images.load(p_.plan, p_.map_x, p_.map_y);
+  }
+
+  const TrainParameters& p_;
+  TrainMemory& memory_;
+  Weights<Order::fields> weights_;
+  float pending_[2][kTilesOfWarp][kFields][4];  // [slot][tile][field]
+  float* out_ = nullptr;                        // the lane's first gradient of the step
+  int columns_ = 0, rows_ = 0;                  // of the image from there on
+  float check_ = 0;
+  unsigned taken_ = 0, used_ = 0;
+};
+
+__global__ void __launch_bounds__(kTrainThreads, 1) tensor_train(const __grid_constant__ TrainParameters p) {
+  if constexpr (kRegistersMove) {
+    auto& memory = shared<TrainMemory>();
+    if (threadIdx.x == 0) {
+      memory.images.init(kFieldWarps + kGradientWarps);
+      for (int i = 0; i < kFieldStages; ++i) {
+        mbarrier_init(memory.full[i], kFieldWarps);
+        mbarrier_init(memory.empty[i], kGradientWarps);
+      }
+      fence_mbarrier_init();
+    }
+    float2& total = memory.totals[threadIdx.x];
+    sync_block();
+    if (threadIdx.x < 32 * kFieldWarps) {
+      raise_registers<kFieldRegisters>();
+      FieldWarp warp(p, memory);
+      for (int attempt = 0;; ++attempt) {
+        total = {0, 0};
+        warp.run(attempt);
+        if (!sync_block_or(!is_finite(total.x)) || attempt == kAttempts - 1) break;
+      }
+    } else {
+      lower_registers<kGradientRegisters>();
+      GradientWarp warp(p, memory);
+      total = {0, 0};
+      for (int attempt = 0;; ++attempt) {
+        warp.run();
+        if (!sync_block_or(warp.overflowed()) || attempt == kAttempts - 1) break;
+      }
+    }
+    const double loss = 2 * (static_cast<double>(total.x) + static_cast<double>(total.y));
+    finish_mean<kTrainThreads>(loss, memory.mean, p.sums, p.counter, p.count, p.mean);
+  }
+}
+
+}  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores
