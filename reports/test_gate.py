@@ -173,6 +173,13 @@ def test_two_reports_of_two_passes_compare_the_best_settings(tmp_path):
     assert found.processes == [1] and [r["seconds"] for r in found.rows.popitem()[1].values()] == [1e-3]
 
 
+def test_a_resumed_report_is_still_compared(tmp_path):
+    base = side(tmp_path / "a.jsonl", [1e-3])
+    resumed = Stream(spread=0).begin().end(interrupted=True).begin().row(A, 1.3e-3, rounds=range(1)).end()
+    gate = judge(base, read_side(resumed.write(tmp_path / "b.jsonl")))
+    assert gate.rows[0].verdict == "SLOW" and gate.rows[0].note == "one process each"
+
+
 def test_floor():
     assert floor_of("cuda", None) == 0.01 and floor_of("cpu", None) == 0.03
     assert floor_of("cuda", {"reach": 0.004}) == 0.01 and floor_of("cuda", {"reach": 0.017}) == 0.017
