@@ -9,8 +9,8 @@ Written for the interface of the published package of the same name:
         score = fused_ssim(predicted, target, train=False)   # keeps nothing for a backward
     score = fused_ssim(predicted, target, padding="valid")
 
-The function is also torch.ops.ssim.fused_ssim. torch.ops.ssim.fused_ssim_with_grad gives value and gradient at once.
-explain(shape) tells which row would run, and why.
+fused_ssim_with_grad gives value and gradient at once. Both are also operators, torch.ops.ssim.*. explain(shape) tells
+which row would run, and why.
 """
 
 from __future__ import annotations
@@ -21,11 +21,13 @@ from ._built_for import VERSION as __version__
 from ._explain import Explanation, explain
 from ._load import load as _load
 
-__all__ = ["Explanation", "__version__", "allowed_padding", "explain", "fused_ssim"]
+__all__ = ["Explanation", "__version__", "allowed_padding", "explain", "fused_ssim", "fused_ssim_with_grad"]
 
 allowed_padding = ["same", "valid"]
 
 _load()
+from ._with_grad import fused_ssim_with_grad  # noqa: E402: its operators must have been loaded
+
 _fused_ssim = torch.ops.ssim.fused_ssim.default
 
 
@@ -43,7 +45,8 @@ def fused_ssim(img1: torch.Tensor, img2: torch.Tensor, padding: str = "same", tr
     Returns:
         A float32 tensor without dimensions, on the images' device.
 
-    Images that are not contiguous are copied. On CUDA the work is put on the current stream; nothing waits for it.
+    Images that are not contiguous are copied. Under autocast other floating dtypes are taken and computed in float32.
+    On CUDA the work is put on the current stream; nothing waits for it.
 
     Raises:
         ValueError: shape, device or padding; TypeError: dtype; RuntimeError: img2 requires a gradient;

@@ -38,7 +38,11 @@ def test_schemas():
         'ssim::fused_ssim(Tensor img1, Tensor img2, str padding="same", bool train=True) -> Tensor'
     )
     assert str(torch.ops.ssim.fused_ssim_with_grad.default._schema) == (
-        'ssim::fused_ssim_with_grad(Tensor img1, Tensor img2, str padding="same") -> (Tensor, Tensor)'
+        'ssim::fused_ssim_with_grad(Tensor img1, Tensor img2, str padding="same", Tensor? weight=None) -> '
+        "(Tensor, Tensor)"
+    )
+    assert str(torch.ops.ssim.fused_ssim_with_grad.number._schema) == (
+        "ssim::fused_ssim_with_grad.number(Tensor img1, Tensor img2, str padding, float weight) -> (Tensor, Tensor)"
     )
 
 
