@@ -41,19 +41,19 @@ const Entry kEntries[] = {
     {"dark",             {5e-7, 3e-6, 2e-5, kUnit},          {5e-7, 3e-6, 2e-5, kUnit}},
     {"hdr",              {5e-7, 3e-6, 2e-5, kUnit},          {5e-7, 3e-6, 2e-5, kUnit}},
     {"pattern",          {5e-7, 3e-6, 2e-5, kUnit},          {5e-7, 3e-6, 2e-5, kUnit}},
-    {"anticorrelated",   {5e-7, 3e-6, 1e-4, kUnit},          {5e-7, 3e-6, 4e-4, kUnit}},     // gradient 1.5e-4
+    {"anticorrelated",   {5e-7, 3e-6, 1e-4, kUnit},          {2e-6, 3e-6, 4e-4, kUnit}},     // mean 7e-7, gradient 1.5e-4
     {"impulse",          {5e-7, 3e-6, 1e-4, kUnit},          {5e-7, 3e-6, 1e-4, kUnit}},
-    {"smooth",           {3e-7, 3e-5, 1e-3, kUnit},          {1e-5, 3e-5, 6e-3, 1e-4}},      // gradient 2.5e-3
+    {"smooth",           {3e-7, 3e-5, 1e-3, kUnit},          {6e-5, 3e-5, 6e-3, 1e-4}},      // mean 2.3e-5, gradient 3.1e-3
     {"waves",            {3e-7, 3e-5, 1e-3, kUnit},          {1e-5, 3e-5, 1e-3, 1e-4}},
-    {"near_1e-2",        {3e-7, 3e-5, 1e-3, kUnit},          {1e-5, 3e-5, 6e-3, 1e-4}},      // mean 3.5e-6
-    {"near_3e-3",        {3e-7, 3e-5, 1e-3, kUnit},          {1e-5, 3e-5, 6e-3, 1e-4}},      // mean 4.1e-6, gradient 2.1e-3
-    {"near_5e-4",        {3e-7, 3e-5, 1e-3, kUnit, 1e-5},    {3e-5, 3e-5, 1e-2, 1e-4}},      // mean 1.6e-5, gradient 3.5e-3
+    {"near_1e-2",        {3e-7, 3e-5, 1e-3, kUnit},          {5e-5, 3e-5, 6e-3, 1e-4}},      // mean 1.7e-5
+    {"near_3e-3",        {3e-7, 3e-5, 1e-3, kUnit},          {5e-5, 3e-5, 6e-3, 1e-4}},      // mean 2e-5, gradient 2.9e-3
+    {"near_5e-4",        {3e-7, 3e-5, 1e-3, kUnit, 1e-5},    {5e-5, 3e-5, 3e-2, 1e-4}},      // mean 1.6e-5, gradient 1.2e-2
     {"local",            {3e-7, 3e-6, 1e-3, kUnit, 0, true}, {3e-6, 3e-5, 1e-3, 1e-4, 0, true}},
     {"identical",        {1e-15, 0, 0, 0},                   {3e-6, 3e-6, 0, 1e-4}},         // unit 3.7e-5
     {"constant_0",       {1e-15, 0, 0, 0},                   {2.4e-7, 0, 0, 0}},            // mean 6e-8, one ulp; 4 allowed
     {"constant_1",       {1e-15, 0, 0, 0},                   {3e-6, 3e-6, 0, 3e-3}},         // unit 1.1e-3
     {"flat",             {1e-7, 3e-6, 2e-3, kUnit},          {5e-4, 3e-5, 6e-3, kUnit}},     // mean 2e-4, gradient 2.4e-3
-    {"edges",            {5e-7, 6e-5, 3e-3, kUnit},          {5e-4, 3e-5, 3e-3, kUnit}},     // mean 2.2e-4
+    {"edges",            {5e-7, 6e-5, 3e-3, kUnit},          {5e-4, 3e-5, 4e-2, kUnit}},     // mean 2.2e-4, gradient 1.6e-2
     {"constant_unequal", {3e-6, 3e-6, 2e-3, kUnit},          {5e-4, 3e-5, 3e-2, kUnit}},     // mean 2e-4, gradient 1.3e-2
     {"photo_blur",       {3e-7, 3e-5, 1e-3, kUnit},          {6e-5, 3e-5, 4e-3, 1e-4}},      // mean 2.4e-5
     {"photo_noise",      {3e-7, 3e-5, 1e-3, kUnit},          {6e-5, 3e-5, 4e-3, 1e-4}},      // mean 7.8e-6
