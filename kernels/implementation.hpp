@@ -47,8 +47,6 @@ struct Implementation {
   bool centred = true;
   /// The mean has passed through an fp32 scalar on its way, which cannot hold 1 - SSIM near 1.
   bool mean_is_fp32 = false;
-  /// How far the mean may be off by design, beyond the rounding of fp32 (taps held in fp16, say). Production never is.
-  double mean_gives_up = 0;
   /// Two calls give the same bits. False where LibTorch chooses algorithms that do not promise it.
   bool repeatable = true;
   /// CUDA: the emulation computes the same bits where neither contracts. False for tensor cores, which it only models.

@@ -21,8 +21,8 @@ namespace {
 constexpr double kFloor = 4 * 1.1920929e-7;  // ulp of numbers from 1 to 2, which SSIM's terms are
 
 // Rows that share their tolerances.
-using Group = std::tuple<Basis, bool, bool, bool>;
-Group group_of(const Implementation& row) { return {row.basis, row.centred, row.mean_is_fp32, row.mean_gives_up > 0}; }
+using Group = std::tuple<Basis, bool, bool>;
+Group group_of(const Implementation& row) { return {row.basis, row.centred, row.mean_is_fp32}; }
 
 struct Seen {
   double mean = 0, gradient = 0;  // largest share of what is allowed
@@ -60,9 +60,9 @@ TEST(Tolerance, IsWithinTenTimesTheLargestError) {
   if (tables == 0) return skip("no accuracy.json is committed below reports/results");
   EXPECT_GT(seen.size(), input_classes().size());
   for (const auto& [what, s] : seen) {
-    const auto& [basis, centred, fp32, gives_up] = what.first;
+    const auto& [basis, centred, fp32] = what.first;
     const std::string name = what.second + (basis == Basis::classic ? ", classic" : ", sum/difference") +
-                             (centred ? "" : ", uncentred") + (fp32 ? ", fp32 mean" : "") + (gives_up ? ", fp16" : "");
+                             (centred ? "" : ", uncentred") + (fp32 ? ", fp32 mean" : "");
     EXPECT_TRUE(s.mean >= 0.1 || s.allowed.mean <= kFloor)
         << name << ": mean " << s.allowed.mean << ", of which at most " << s.mean << " was seen";
     EXPECT_TRUE(s.gradient >= 0.1 || s.gradient == 0 || s.allowed.gradient <= kFloor)
