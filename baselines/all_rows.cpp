@@ -17,6 +17,7 @@ const std::vector<Implementation>& all_rows() {
     for (const Device device : {Device::cpu, Device::cuda}) {
       if (device == Device::cuda && !SSIM_WITH_CUDA) continue;
       all.push_back(operator_row(device));
+      all.push_back(operator_recompute_row(device));
       all.push_back(baselines::naive_conv(device));
       all.push_back(baselines::pytorch_mssim(device));
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A bounded delay on the device, and the probe of the SM clock in one kernel.
+// A bounded delay on the device, and the probe of the SM clock in one kernel; and a spin that counts cycles, for
+// planted slow-downs shorter than the global timer's tick.
 //
 // Idea: while one thread waits for the global timer, the host enqueues the operation behind it, so that the operation's
 // time holds no launch latency. It ends by the clock, not by a flag of the host, so it cannot deadlock. Cycles over
@@ -33,7 +34,18 @@ __global__ void wait_for(long long nanoseconds, long long most_cycles, ClockRead
   }
 }
 
+__global__ void run_for(long long cycles) {
+  const long long begin = clock64();
+  while (clock64() - begin < cycles) {
+  }
+}
+
 }  // namespace
+
+cudaError_t spin(std::int64_t cycles, cudaStream_t stream) {
+  run_for<<<1, 1, 0, stream>>>(cycles);
+  return cudaGetLastError();
+}
 
 cudaError_t delay(std::int64_t nanoseconds, ClockReading* reading, cudaStream_t stream) {
   // No GPU runs at 5 GHz: the bound on cycles matters only where the timer stands still.

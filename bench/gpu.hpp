@@ -29,6 +29,18 @@ class Gpu {
   virtual Ceilings ceilings() = 0;
   /// `call` enqueues the row once on stream() and throws std::runtime_error where it fails. CannotTime if it cannot.
   virtual std::unique_ptr<Sampler> sampler(Clock clock, std::function<void()> call) = 0;
+  /// A cold sampler with parts of its method left out or stretched, to learn what they do to a figure
+  /// (calibration.cpp).
+  struct ColdMethod {
+    double delay = 1;  // times the usual delay; 0: none
+    bool flush_by_write = true, flush_by_read = true;
+  };
+  virtual std::unique_ptr<Sampler> cold_sampler(const ColdMethod& method, std::function<void()> call) = 0;
+  /// Enqueues a spin of this length, by the steady SM clock.
+  virtual void enqueue_spin(double seconds) = 0;
+  /// Seconds that the GPU's clock shows between two events with a spin of `spin` seconds between them; below 0: with
+  /// nothing between them.
+  virtual double event_seconds(double spin) = 0;
   /// Waits for the stream; throws with the runtime's message.
   virtual void synchronize() = 0;
   /// device_name, driver, cuda, power_limit_w, ecc, sm_clock_mhz, ... into the environment.

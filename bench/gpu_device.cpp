@@ -100,13 +100,28 @@ GpuDevice::~GpuDevice() {
   cudaFreeHost(readings_);
 }
 
-void GpuDevice::flush_l2() {
-  check(write_buffer(write_->data(), write_->bytes(), stream_), "write_buffer");
+void GpuDevice::flush_l2(bool by_write, bool by_read) {
+  if (by_write) check(write_buffer(write_->data(), write_->bytes(), stream_), "write_buffer");
+  if (!by_read) return;
   check(read_buffer(read_->data(), read_->bytes(), static_cast<unsigned*>(sink_->data()), stream_), "read_buffer");
 }
 
 void GpuDevice::enqueue_delay(double seconds, int slot) {
   check(delay(static_cast<std::int64_t>(1e9 * seconds), &readings_[slot], stream_), "delay");
+}
+
+void GpuDevice::enqueue_spin(double seconds) {
+  check(spin(static_cast<std::int64_t>(1e6 * steady_mhz_ * std::max(0.0, seconds)), stream_), "spin");
+}
+
+double GpuDevice::event_seconds(double spin_seconds) {
+  Event begin, end;
+  enqueue_delay(kProbeSeconds, 0);
+  begin.record(stream_);
+  if (spin_seconds >= 0) enqueue_spin(spin_seconds);
+  end.record(stream_);
+  synchronize();
+  return end.since(begin);
 }
 
 double GpuDevice::warm_to_steady() {

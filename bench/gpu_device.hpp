@@ -64,12 +64,15 @@ class GpuDevice final : public Gpu {
   double warm_to_steady() override;
   Ceilings ceilings() override;
   std::unique_ptr<Sampler> sampler(Clock clock, std::function<void()> call) override;
+  std::unique_ptr<Sampler> cold_sampler(const ColdMethod& method, std::function<void()> call) override;
+  void enqueue_spin(double seconds) override;
+  double event_seconds(double spin) override;
   void synchronize() override { check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize"); }
   void describe(Json& environment) const override;
   void profile(bool on) override;
 
   /// Writes and reads more than the L2 cache holds.
-  void flush_l2();
+  void flush_l2(bool by_write = true, bool by_read = true);
   /// Enqueues a delay whose clock reading goes to slot 0 (before an operation) or 1 (after it).
   void enqueue_delay(double seconds, int slot);
   /// MHz that the delay of the slot saw; after synchronisation.

@@ -20,6 +20,9 @@ struct ClockReading {
 /// `reading` (device-accessible, may be null).
 cudaError_t delay(std::int64_t nanoseconds, ClockReading* reading, cudaStream_t stream);
 
+/// One thread runs for this many cycles of its multiprocessor's clock.
+cudaError_t spin(std::int64_t cycles, cudaStream_t stream);
+
 /// Overwrites `bytes` of `buffer` with 16-byte stores.
 cudaError_t write_buffer(void* buffer, std::int64_t bytes, cudaStream_t stream);
 /// Reads `bytes` of `buffer`; `sink` (device, 4 bytes) keeps the loads alive.

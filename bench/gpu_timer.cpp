@@ -97,17 +97,18 @@ class GpuSampler : public Sampler {
 // cold and hot: `calls_` calls behind a delay, with or without a flush.
 class EventSampler final : public GpuSampler {
  public:
-  EventSampler(GpuDevice& gpu, std::function<void()> call, bool cold) : GpuSampler(gpu, std::move(call)), cold_(cold) {
+  EventSampler(GpuDevice& gpu, std::function<void()> call, bool cold, Gpu::ColdMethod method = {})
+      : GpuSampler(gpu, std::move(call)), cold_(cold), method_(method) {
     warm_up();
     calls_ = cold ? 1 : batch_size();
-    delay_ = std::clamp(2 * calls_ * enqueue_seconds(), kLeastDelay, kMostDelay);
+    delay_ = std::clamp(2 * method.delay * calls_ * enqueue_seconds(), kLeastDelay, kMostDelay);
   }
 
  private:
   double seconds() override {
     for (int attempt = 0;; ++attempt) {
-      if (cold_) gpu_.flush_l2();
-      gpu_.enqueue_delay(delay_, 0);
+      if (cold_) gpu_.flush_l2(method_.flush_by_write, method_.flush_by_read);
+      if (method_.delay > 0) gpu_.enqueue_delay(delay_, 0);
       begin_.record(gpu_.cuda_stream());
       const double enqueueing = steady_seconds();
       for (int i = 0; i < calls_; ++i) call_();
@@ -117,7 +118,7 @@ class EventSampler final : public GpuSampler {
       finish();
       // Of a batch the device may have begun; it must not have run out of calls before the last one came.
       if (calls_ > 1) exposed = enqueued > delay_ + end_.since(begin_) * (calls_ - 1) / calls_;
-      if (exposed && !host_bound_ && delay_ < kMostDelay && attempt < kRetries) {
+      if (exposed && !host_bound_ && method_.delay > 0 && delay_ < kMostDelay && attempt < kRetries) {
         delay_ = std::min(2 * delay_, kMostDelay);
         continue;
       }
@@ -131,6 +132,7 @@ class EventSampler final : public GpuSampler {
   }
 
   bool cold_;
+  Gpu::ColdMethod method_;
   int calls_ = 1;
   long samples_ = 0, exposed_ = 0;
   double delay_ = kLeastDelay;
@@ -203,6 +205,10 @@ class WallSampler final : public GpuSampler {
 };
 
 }  // namespace
+
+std::unique_ptr<Sampler> GpuDevice::cold_sampler(const ColdMethod& method, std::function<void()> call) {
+  return std::make_unique<EventSampler>(*this, std::move(call), true, method);
+}
 
 std::unique_ptr<Sampler> GpuDevice::sampler(Clock clock, std::function<void()> call) {
   switch (clock) {

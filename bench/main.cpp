@@ -17,6 +17,7 @@
 #include "baselines/all_rows.hpp"
 #include "baselines/settings.hpp"
 #include "build_info.hpp"
+#include "calibration.hpp"
 #include "cpu_timer.hpp"
 #include "environment.hpp"
 #include "google.hpp"
@@ -26,6 +27,7 @@
 #include "profile.hpp"
 #include "session.hpp"
 #include "table.hpp"
+#include "upstream_protocol.hpp"
 
 namespace ssim::bench {
 namespace {
@@ -90,6 +92,37 @@ Json run_record(const Options& options, const Session::Setup& setup, int argc, c
   return record;
 }
 
+// What is run instead of a set: --calibrate, --upstream-protocol.
+int run_special(const Options& options, const Session::Setup& setup, Gpu* gpu, const KeyFilter& wanted,
+                ResultFile& file) {
+  const auto stop = [] { return g_stop != 0; };
+  int wrong = 0;
+  if (options.calibrate > 0) {
+    Json record = calibrate(setup.set.device, setup.threads, setup.seed, gpu, options.calibrate, stop);
+    record.update({{"type", "calibration"}, {"process", setup.process}});
+    file.write(record);
+    if (options.out.empty()) std::printf("%s\n", record.dump(1).c_str());
+  } else {
+    int records = 0;
+    wrong = run_upstream_protocol(
+        setup.set.device, setup.threads, setup.seed, gpu, wanted,
+        [&](Json record) {
+          ++records;
+          record["process"] = setup.process;
+          record["settings"] = to_string(setup.settings);
+          file.write(record);
+        },
+        stop);
+    if (records == 0 && !g_stop) {
+      std::fprintf(
+          stderr, "--upstream-protocol: --filter '%s' matches none of its keys, device:row:mode:padding:5x1xDxD:wall\n",
+          options.filter.c_str());
+    }
+  }
+  file.write({{"type", "end"}, {"process", setup.process}, {"interrupted", g_stop != 0}});
+  return g_stop ? kInterrupted : wrong > 0 ? kWrong : kGood;
+}
+
 int run(int argc, char** argv) {
   Options options = parse_options(argc, argv);
   if (options.help) {
@@ -125,7 +158,8 @@ int run(int argc, char** argv) {
     return kCannotRun;
   }
   const std::vector<Group> all = make_plan(set, all_rows(), options.settings, wanted);
-  if (all.empty() && options.profile.empty()) {
+  const bool special = options.calibrate > 0 || options.upstream_protocol;
+  if (all.empty() && options.profile.empty() && !special) {
     const std::vector<Group> any = make_plan(set, all_rows(), options.settings, [](const Key&) { return true; });
     std::string message = "--filter '" + options.filter + "'";
     if (google_flag(options, "filter")) message += " with --benchmark_filter '" + *google_flag(options, "filter") + "'";
@@ -165,6 +199,8 @@ int run(int argc, char** argv) {
                        .repetitions = repetitions ? std::max(1, std::atoi(repetitions->c_str())) : 1,
                        .threads = threads,
                        .seed = options.seed,
+                       .spin_key = options.spin_key,
+                       .spin_fraction = options.spin_fraction,
                        .stop_requested = [] { return g_stop != 0; }};
   setup.seconds *= setup.repetitions;
   Json environment = host_environment(device, threads);
@@ -204,12 +240,13 @@ int run(int argc, char** argv) {
 
   stop_on_signals();
   file.write(run_line);
+  if (special) return run_special(options, setup, gpu.get(), wanted, file);
   Ceilings ceilings;
   Outcome outcome;
   int wrong = wrong_before;
   if (!groups.empty()) {
     const bool listing = google_flag(options, "list_tests").value_or("false") != "false";
-    if (!listing) {
+    if (!listing && options.ceilings) {
       ceilings = gpu ? gpu->ceilings() : cpu_ceilings(threads);
       file.write({{"type", "ceilings"},
                   {"process", setup.process},

@@ -60,9 +60,23 @@ Options parse_options(int argc, const char* const* argv) {
       ->type_name("N");
   app.add_option("--seconds", options.seconds, "Time for the whole set instead of the set's own")->type_name("S");
   app.add_option("--seed", options.seed, "Of the images and of the order in the rounds")->type_name("N");
+  app.add_flag("--no-ceilings{false}", options.ceilings,
+               "Leave out the ceilings: a comparison of two builds needs none");
+  app.add_option("--spin-key", options.spin_key,
+                 "Plant a slow-down: behind each call of this key, inside what is timed")
+      ->type_name("KEY");
+  app.add_option("--spin", options.spin_fraction, "With --spin-key: its length, as a part of the row's median")
+      ->type_name("X");
+  app.add_option("--calibrate", options.calibrate,
+                 "Instead of a set: what the timer resolves, what delay and flush do, drift over S seconds")
+      ->type_name("S");
+  app.add_flag("--upstream-protocol", options.upstream_protocol,
+               "Instead of a set: the published benchmark's protocol (host clock, loops of 100, 5x1xDxD)");
   app.add_flag("--list", options.list, "Print the keys and time nothing");
   app.add_option("--profile", options.profile, "For a profiler: one launch of each row, no time printed")
       ->type_name("ROW");
+  app.add_option("--calls", options.profile_calls, "With --profile: calls instead of one, for a counter of a process")
+      ->type_name("N");
   app.add_option("--shape", shape, "With --profile")->type_name("BxCxHxW");
   app.add_option("--mode", mode, "With --profile: infer or train")->type_name("NAME");
   app.add_option("--padding", padding, "With --profile: same or valid")->type_name("NAME");
@@ -88,6 +102,21 @@ Options parse_options(int argc, const char* const* argv) {
   if (options.threads < 0 || options.threads > 4096) {
     throw Misuse("--threads: " + std::to_string(options.threads) + " must be 0 (all) to 4096");
   }
+  if (app.count("--spin-key") && !app.count("--spin")) throw Misuse("--spin-key needs --spin X, the length");
+  if (app.count("--spin") && options.spin_key.empty())
+    throw Misuse("--spin needs --spin-key KEY, the row to slow down");
+  if (!(options.spin_fraction >= 0 && options.spin_fraction <= 10)) {
+    throw Misuse("--spin: " + std::to_string(options.spin_fraction) + " must be 0 to 10");
+  }
+  if (app.count("--calibrate") && !(options.calibrate > 0 && options.calibrate <= 3600)) {
+    throw Misuse("--calibrate: " + std::to_string(options.calibrate) + " must be above 0 and at most 3600 seconds");
+  }
+  if (options.profile_calls < 1 || options.profile_calls > 1'000'000) {
+    throw Misuse("--calls: " + std::to_string(options.profile_calls) + " must be 1 to 1000000");
+  }
+  if (options.calibrate > 0 && options.upstream_protocol) {
+    throw Misuse("--calibrate and --upstream-protocol exclude each other");
+  }
   if (app.count("--seconds") && !(options.seconds > 0)) throw Misuse("--seconds must be above 0");
   for (const std::string& text : clocks) {
     options.clocks.push_back(parse_choice<Clock>("--clock", text, "wall, cold, hot, graph"));
@@ -100,7 +129,7 @@ Options parse_options(int argc, const char* const* argv) {
     throw Misuse(std::string("--shape: ") + error.what());
   }
   if (options.profile.empty()) {
-    for (const char* flag : {"--shape", "--mode", "--padding"}) {
+    for (const char* flag : {"--shape", "--mode", "--padding", "--calls"}) {
       if (app.count(flag)) throw Misuse(std::string(flag) + " goes with --profile ROW");
     }
   }

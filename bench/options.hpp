@@ -27,11 +27,17 @@ struct Options {
   std::string out;
   bool resume = false;
   Settings settings = Settings::best;
+  bool ceilings = true;
+  std::string spin_key;  // of the row that a slow-down is planted in
+  double spin_fraction = 0;
+  double calibrate = 0;  // seconds of watching for drift; 0: no calibration
+  bool upstream_protocol = false;
   bool list = false;
   int threads = 0;     // 0: all CPUs that this process may use
   double seconds = 0;  // 0: the set's budget
   std::uint64_t seed = 1;
   std::vector<std::string> profile;  // row names
+  int profile_calls = 1;
   Shape profile_shape{1, 3, 1080, 1920};
   Mode profile_mode = Mode::train;
   Padding profile_padding = Padding::same;

@@ -70,12 +70,14 @@ int run_profile(const Options& options, Device device, int threads, Gpu* gpu) {
     {
       key.name = row->name;
       const Range range(range_name(key) + ":profile");
-      status = call(*row, problem, key.mode, arguments);
+      for (int i = 0; i < options.profile_calls && status; ++i) status = call(*row, problem, key.mode, arguments);
       verify::synchronize(device);
     }
     if (gpu) gpu->profile(false);
     if (!status) throw std::runtime_error(status.message);
-    std::printf("profiled %s\n", name.c_str());
+    const Cost cost = row->cost(problem, key.mode);
+    const Json model = {{"dram_bytes", cost.dram_bytes}, {"fma", cost.fma}, {"launches", cost.launches}};
+    std::printf("profiled %s\nmodel %s\n", name.c_str(), model.dump().c_str());
   }
   return 0;
 }

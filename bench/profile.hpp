@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// --profile: what a profiler should see. One verified warm-up, then one launch of the row in an NVTX range
+// --profile: what a profiler should see. One verified warm-up, then one call of the row (or --calls) in an NVTX range
 // `row:problem:profile` of the domain `ssim`, between cudaProfilerStart and cudaProfilerStop. No flush, no delay, and
 // no time is printed: under a profiler it would mean nothing.
 #pragma once

@@ -2,31 +2,28 @@
 #include "session.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cinttypes>
 #include <cmath>
 #include <cstdio>
 #include <exception>
 #include <utility>
 
 #include "baselines/all_rows.hpp"
-#include "baselines/settings.hpp"
+#include "baselines/graph_memory.hpp"
 #include "cpu_timer.hpp"
 #include "nvtx.hpp"
-#include "verify/memory.hpp"
 
 namespace ssim::bench {
 namespace {
 
-// Never zeros, which no cache or power limit would notice. No row's time depends on what is in the images.
-constexpr const char* kImageClass = "uniform";
-// A first call may take this long and get a second one: cuDNN's search among its algorithms was seen to take 8 s.
-constexpr double kSlowestFirstCall = 15;
-// Fewer calls than this in a row's time tell nothing: the row is skipped as too slow.
-constexpr double kFewestCalls = 3;
 // A slow row gets up to this many calls beyond its cap, out of what quick rows leave, but at most so many caps. The
 // slow ones are the baselines, and without them there is no ratio.
 constexpr double kSlowCalls = 6.5, kMostCaps = 4;
 // A repeated call must give the mean that was verified; rows need not be bitwise equal across calls of a baseline.
 constexpr double kSameMean = 1e-6;
+// Samples from which the length of a planted spin is taken.
+constexpr int kPilotSamples = 9;
 
 std::vector<Budget::Part> parts(const std::vector<Group>& groups, int repetitions) {
   std::vector<Budget::Part> result;
@@ -38,13 +35,6 @@ std::vector<Budget::Part> parts(const std::vector<Group>& groups, int repetition
 
 // What a row may take: its cap, or if it is slow up to kMostCaps of it, while that is not over half of what is left.
 double allowance(double cap, double left) { return std::max(cap, std::min(kMostCaps * cap, 0.5 * left)); }
-
-bool out_of_memory(const std::string& text) {
-  for (const char* phrase : {"out of memory", "not enough memory", "can't allocate memory"}) {
-    if (text.find(phrase) != std::string::npos) return true;
-  }
-  return false;
-}
 
 Json or_null(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
@@ -70,26 +60,7 @@ class Ranged final : public Sampler {
   std::string warm_up_, sample_;
 };
 
-std::string seconds_text(double seconds) {
-  char text[32];
-  std::snprintf(text, sizeof text, seconds < 1 ? "%.2g s" : "%.1f s", seconds);
-  return text;
-}
-
 }  // namespace
-
-// A row of a group with its memory, from its first call to its last.
-struct Session::Candidate {
-  const Group::Item* item = nullptr;
-  std::string error;  // wrong, or failed
-  verify::Verdict verdict;
-  bool verified = false;
-  Cost cost;
-  verify::Memory workspace, mean;
-  Arguments arguments;
-  double call_seconds = 0;  // host time of one call with its synchronisation
-  double verified_mean = 0;
-};
 
 Session::Session(Setup setup, std::vector<Group> groups, Gpu* gpu, ResultFile& file,
                  std::map<std::string, Earlier> earlier)
@@ -99,6 +70,7 @@ Session::Session(Setup setup, std::vector<Group> groups, Gpu* gpu, ResultFile& f
       file_(file),
       earlier_(std::move(earlier)),
       budget_(setup_.seconds, setup_.set.rule.cap_seconds, parts(groups_, setup_.repetitions)),
+      preparation_(setup_.set.device, setup_.seed, setup_.threads, gpu),
       begin_(steady_seconds()) {
   for (const Group& group : groups_) total_ += setup_.repetitions * group.keys();
 }
@@ -106,20 +78,6 @@ Session::Session(Setup setup, std::vector<Group> groups, Gpu* gpu, ResultFile& f
 Session::~Session() = default;
 
 double Session::elapsed() const { return steady_seconds() - begin_; }
-
-void Session::prepare_case(const Group& group) {
-  const Problem problem = group.problem();
-  if (case_problem_ && case_problem_->padding == problem.padding &&
-      Shape{case_problem_->batch, case_problem_->channels, case_problem_->height, case_problem_->width} ==
-          group.shape) {
-    return;
-  }
-  case_.reset();
-  case_problem_.reset();
-  baselines::release_cached_memory();  // the next problem may need what LibTorch holds from the last one
-  case_ = std::make_unique<verify::Case>(setup_.set.device, problem, kImageClass, setup_.seed);
-  case_problem_ = problem;
-}
 
 Json Session::row_record(const Key& key, const Candidate& candidate) const {
   Json record;
@@ -140,6 +98,21 @@ Json Session::row_record(const Key& key, const Candidate& candidate) const {
     record["verdict"]["gradient_edge"] = or_null(v.gradient_edge);
     record["verdict"]["gradient_interior"] = or_null(v.gradient_interior);
   }
+  record["memory"] = {{"peak_bytes", candidate.workspace_bytes + candidate.memory.peak}};
+  // Null where forward and backward are one call: the workspace is all there is between them.
+  if (key.mode == Mode::train) {
+    record["memory"]["kept_bytes"] = candidate.memory.kept < 0 ? Json() : Json(candidate.memory.kept);
+  }
+  if (candidate.verified) {
+    char bits[17];
+    std::snprintf(bits, sizeof bits, "%016" PRIx64, std::bit_cast<std::uint64_t>(candidate.answer.mean));
+    record["result"] = {{"mean", or_null(candidate.answer.mean)}, {"mean_bits", bits}};
+    if (key.mode == Mode::train) {
+      record["result"]["gradient_bits"] = candidate.answer.gradient_bits;
+      record["result"]["gradient_probes"] = candidate.answer.gradient_probes;
+    }
+  }
+  if (!setup_.spin_key.empty() && key.text() == setup_.spin_key) record["spin"] = setup_.spin_fraction;
   return record;
 }
 
@@ -173,6 +146,16 @@ void Session::write_wrong(const Key& key, const Candidate& candidate, const std:
   progress_.note("error: " + key.text() + ": " + error);
   ++wrong_;
   ++done_;
+}
+
+void Session::write_failed(const Key& key, const Candidate& candidate, const std::string& error,
+                           std::map<std::string, Result>& results) {
+  // A right row that finds no memory beside those that it is timed with is not a wrong one.
+  if (out_of_memory(error)) {
+    write_skipped(key, "too large: " + error.substr(0, error.find('\n')), results);
+  } else {
+    write_wrong(key, candidate, error, results);
+  }
 }
 
 void Session::write_row(const Key& key, const Candidate& candidate, const Entry& entry, bool host_bound,
@@ -223,11 +206,33 @@ void Session::write_row(const Key& key, const Candidate& candidate, const Entry&
   ++done_;
 }
 
+// One that times the row, and in the planted one a spin behind every call.
+std::unique_ptr<Sampler> Session::sampler(const Key& key, const Candidate& candidate) {
+  const auto of = [&](const std::function<void()>& call) {
+    return gpu_ ? gpu_->sampler(key.clock, call) : cpu_sampler(call, candidate.call_seconds);
+  };
+  const std::function<void()> plain = [&candidate] { candidate.call(); };
+  if (setup_.spin_key.empty() || key.text() != setup_.spin_key) return of(plain);
+  const std::unique_ptr<Sampler> pilot = of(plain);
+  std::vector<double> seconds;
+  pilot->warm_up();
+  for (int i = 0; i < kPilotSamples; ++i) seconds.push_back(pilot->sample().seconds);
+  const double spin = setup_.spin_fraction * median(seconds);
+  return of([this, plain, spin] {
+    plain();
+    if (gpu_) {
+      gpu_->enqueue_spin(spin);
+    } else {
+      for (const double begin = steady_seconds(); steady_seconds() - begin < spin;) {
+      }
+    }
+  });
+}
+
 std::map<std::string, Result> Session::measure(std::size_t index) {
   const Group& group = groups_[index];
   std::map<std::string, Result> results;
   if (setup_.stop_requested()) return results;  // before images are made
-  const Problem problem = group.problem();
   const Device device = setup_.set.device;
   const auto skip_item = [&](const Group::Item& item, const std::string& reason) {
     for (const Clock clock : item.clocks) write_skipped(group.key(item, clock), reason, results);
@@ -239,114 +244,35 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
   const double checks_begin = steady_seconds();
   const double first_cap =
       allowance(budget_.cap(index, elapsed(), rate(), false), std::max(0.0, setup_.seconds - elapsed()));
+  const std::string share = "what is left of the set's " + seconds_text(setup_.seconds);
 
-  // Images, one output for all rows, and each row's workspace.
-  verify::Memory grad;
   std::vector<std::unique_ptr<Candidate>> candidates;
-  try {
-    prepare_case(group);
-    if (group.mode == Mode::train) {
-      grad = verify::Memory(device, problem.elements() * static_cast<std::int64_t>(sizeof(float)));
-    }
-  } catch (const std::exception& error) {
-    case_.reset();
-    case_problem_.reset();
-    for (const Group::Item& item : group.items) {
-      skip_item(item, std::string("the images do not fit into memory (") + error.what() + ")");
-    }
+  if (const std::string reason = preparation_.begin(group); !reason.empty()) {
+    for (const Group::Item& item : group.items) skip_item(item, reason);
     return results;
   }
   for (const Group::Item& item : group.items) {
     if (setup_.stop_requested()) return results;
-    const Implementation& row = *item.row;
     show(group.key(item, item.clocks.front()));
-    if (const std::string reason = row.supports(problem, group.mode); !reason.empty()) {
-      skip_item(item, reason);
-      continue;
-    }
-    auto candidate = std::make_unique<Candidate>();
-    candidate->item = &item;
-    candidate->cost = row.cost(problem, group.mode);
-    const std::int64_t bytes = row.workspace_bytes(problem, group.mode);
-    void* const stream = gpu_ ? gpu_->stream() : nullptr;
-    try {
-      candidate->mean = verify::Memory(device, sizeof(double));
-      if (bytes > 0) {
-        candidate->workspace = verify::Memory(device, bytes);
-        verify::synchronize(device);  // the memory's own fill may be on another stream
-        const Status status = init_workspace(device, candidate->workspace.data(), bytes, stream);
-        if (!status) throw std::runtime_error(status.message);
+    auto [candidate, skipped] = preparation_.prepare(group, item, first_cap, share);
+    if (!candidate) {
+      skip_item(item, skipped);
+    } else if (!candidate->error.empty()) {
+      for (const Clock clock : item.clocks) {
+        write_wrong(group.key(item, clock), *candidate, candidate->error, results);
       }
-    } catch (const std::exception& error) {
-      skip_item(item,
-                "its workspace of " + std::to_string(bytes) + " bytes does not fit into memory (" + error.what() + ")");
-      continue;
+    } else {
+      candidates.push_back(std::move(candidate));
     }
-    candidate->arguments = {.x = case_->x(),
-                            .y = case_->y(),
-                            .mean = candidate->mean.as<double>(),
-                            .grad_x = group.mode == Mode::train ? grad.as<float>() : nullptr,
-                            .workspace = candidate->workspace.data(),
-                            .workspace_bytes = bytes,
-                            .stream = stream,
-                            .threads = setup_.threads};
-    Candidate* const c = candidate.get();
-    const auto call_once = [&, c] {
-      const Status status = call(row, problem, group.mode, c->arguments);
-      if (!status) throw std::runtime_error(status.message);
-      if (gpu_) gpu_->synchronize();
-    };
-    const auto timed_call = [&] {
-      const double begin = steady_seconds();
-      call_once();
-      return steady_seconds() - begin;
-    };
-    try {
-      // A first call, not for the record: does the row fit into its time? What only a first call pays (libraries that
-      // initialise themselves) must not decide, so a slow one gets a second chance.
-      c->call_seconds = timed_call();
-      if (kFewestCalls * c->call_seconds > first_cap && c->call_seconds < kSlowestFirstCall) {
-        c->call_seconds = std::min(c->call_seconds, timed_call());
-      }
-      if (kFewestCalls * c->call_seconds > first_cap) {
-        skip_item(item, "too slow: one call takes " + seconds_text(c->call_seconds) +
-                            ", and what is left of the set's " + seconds_text(setup_.seconds) + " gives it " +
-                            seconds_text(first_cap));
-        continue;
-      }
-      {
-        const Range range(range_name(group.key(item, item.clocks.front())) + ":verify");
-        c->verdict = verify::verify_row(row, *case_, group.mode);
-      }
-      c->verified = c->verdict.ok;
-      if (!c->verified) c->error = c->verdict.message.empty() ? "wrong result" : c->verdict.message;
-      if (c->verified) {
-        c->call_seconds = std::min(c->call_seconds, timed_call());
-        c->verified_mean = c->mean.download<double>().front();
-      }
-    } catch (const std::bad_alloc& error) {
-      skip_item(item, std::string("too large: out of memory (") + error.what() + ")");
-      continue;
-    } catch (const std::exception& error) {
-      c->error = error.what();
-    }
-    if (out_of_memory(c->error)) {
-      skip_item(item, "too large: " + c->error.substr(0, c->error.find('\n')));
-      continue;
-    }
-    if (!c->error.empty()) {
-      for (const Clock clock : item.clocks) write_wrong(group.key(item, clock), *c, c->error, results);
-      continue;
-    }
-    candidates.push_back(std::move(candidate));
   }
   check_seconds_ += steady_seconds() - checks_begin;
-  checked_weight_ += Budget::check_weight(static_cast<double>(problem.elements()));
+  checked_weight_ += Budget::check_weight(static_cast<double>(group.shape.elements()));
 
   // One entry a row and clock.
   struct Timed {
     Key key;
     Candidate* candidate;
+    std::unique_ptr<baselines::GraphMemory> graph_memory;  // outlives the sampler, which has the graph
     std::unique_ptr<Sampler> sampler;
   };
   std::vector<Timed> timed;
@@ -355,23 +281,19 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
     Candidate* const c = candidate.get();
     for (const Clock clock : c->item->clocks) {
       const Key key = group.key(*c->item, clock);
-      const auto enqueue = [this, c, problem, mode = group.mode] {
-        const Status status = call(*c->item->row, problem, mode, c->arguments);
-        if (!status) throw std::runtime_error(status.message);
-      };
-      if (clock == Clock::graph && !c->item->row->capturable) {
-        write_skipped(key, "the row cannot be captured into a CUDA graph: it allocates or synchronises", results);
-        continue;
-      }
-      Timed entry{key, c, nullptr};
+      Timed entry{key, c, nullptr, nullptr};
       try {
-        entry.sampler =
-            std::make_unique<Ranged>(gpu_ ? gpu_->sampler(clock, enqueue) : cpu_sampler(enqueue, c->call_seconds), key);
+        // What allocates can be captured only with memory of the graph's own.
+        if (clock == Clock::graph && !c->item->row->capturable) {
+          entry.graph_memory = std::make_unique<baselines::GraphMemory>(gpu_->stream());
+        }
+        entry.sampler = std::make_unique<Ranged>(sampler(key, *c), key);
+        if (entry.graph_memory) entry.graph_memory->end();
       } catch (const CannotTime& reason) {
         write_skipped(key, reason.what(), results);
         continue;
       } catch (const std::exception& error) {
-        write_wrong(key, *c, error.what(), results);
+        write_failed(key, *c, error.what(), results);
         continue;
       }
       Entry state;
@@ -425,10 +347,10 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
                 verify::synchronize(device);
                 timed[i].sampler->sample();
                 const double mean = timed[i].candidate->mean.download<double>().front();
-                if (!(std::abs(mean - timed[i].candidate->verified_mean) <= kSameMean)) {
+                if (!(std::abs(mean - timed[i].candidate->answer.mean) <= kSameMean)) {
                   char text[128];
                   std::snprintf(text, sizeof text, "after timing its mean is %.17g; verified was %.17g", mean,
-                                timed[i].candidate->verified_mean);
+                                timed[i].candidate->answer.mean);
                   entry.error = text;
                 }
               } catch (const std::exception& error) {
@@ -438,7 +360,7 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
             if (entry.error.empty()) {
               write_row(timed[i].key, *timed[i].candidate, entry, timed[i].sampler->host_bound(), results);
             } else {
-              write_wrong(timed[i].key, *timed[i].candidate, entry.error, results);
+              write_failed(timed[i].key, *timed[i].candidate, entry.error, results);
             }
           },
   };

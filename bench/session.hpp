@@ -5,17 +5,16 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "budget.hpp"
 #include "gpu.hpp"
+#include "preparation.hpp"
 #include "progress.hpp"
 #include "scheduler.hpp"
 #include "sets.hpp"
 #include "stream.hpp"
-#include "verify/check.hpp"
 
 namespace ssim::bench {
 
@@ -43,6 +42,8 @@ class Session {
     int threads = 1;
     std::uint64_t seed = 1;
     int process = 1;
+    std::string spin_key;      // text of the key that a slow-down is planted in; "": none
+    double spin_fraction = 0;  // of its median, spent inside the timed region; 0 enqueues a spin of no length
     std::function<bool()> stop_requested;
   };
   /// `gpu` is null on the CPU; `earlier` holds samples of former processes. All references must outlive the session.
@@ -58,11 +59,12 @@ class Session {
   ProgressLine& progress() { return progress_; }
 
  private:
-  struct Candidate;
-  void prepare_case(const Group& group);
+  std::unique_ptr<Sampler> sampler(const Key& key, const Candidate& candidate);
   void write_skipped(const Key& key, const std::string& reason, std::map<std::string, Result>& results);
   void write_wrong(const Key& key, const Candidate& candidate, const std::string& error,
                    std::map<std::string, Result>& results);
+  void write_failed(const Key& key, const Candidate& candidate, const std::string& error,
+                    std::map<std::string, Result>& results);
   void write_row(const Key& key, const Candidate& candidate, const Entry& entry, bool host_bound,
                  std::map<std::string, Result>& results);
   Json row_record(const Key& key, const Candidate& candidate) const;
@@ -75,10 +77,9 @@ class Session {
   std::map<std::string, Earlier> earlier_;
   Budget budget_;
   ProgressLine progress_;
+  Preparation preparation_;
   double begin_ = 0;
   double check_seconds_ = 0, checked_weight_ = 0;
-  std::unique_ptr<verify::Case> case_;
-  std::optional<Problem> case_problem_;
   int wrong_ = 0, done_ = 0, total_ = 0;
 };
 

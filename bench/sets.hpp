@@ -57,8 +57,8 @@ struct Group {
 /// Decides about every key; false leaves it out.
 using KeyFilter = std::function<bool(const Key&)>;
 
-/// All groups of the set: shapes in the order of their elements, then padding, then mode. `stock` times the baselines
-/// and production alone. Keys that several blocks name appear once.
+/// All groups of the set: shapes in the order of their elements, then padding, then mode. `stock` times the baselines,
+/// production and tiled alone. Keys that several blocks name appear once.
 std::vector<Group> make_plan(const ProblemSet& set, const std::vector<Implementation>& rows, Settings settings,
                              const KeyFilter& keep);
 

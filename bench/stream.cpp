@@ -93,7 +93,7 @@ Progress read_progress(const std::string& path, const std::string& settings) {
           progress.finished.insert(key);
           if (type == "row" && !record.at("error").is_null()) progress.wrong.insert(key);
         }
-      } else if (type != "ceilings" && type != "end") {
+      } else if (type != "ceilings" && type != "end" && type != "upstream" && type != "calibration") {
         throw damaged("unknown record type '" + type + "'");
       }
     } catch (const Json::exception& error) {

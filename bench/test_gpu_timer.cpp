@@ -63,6 +63,32 @@ TEST_F(GpuTimer, TheSteadyClockIsAClock) {
   EXPECT_NEAR(sampler->sample().sm_mhz, mhz, 0.25 * mhz);
 }
 
+TEST_F(GpuTimer, APlantedSpinTakesItsTimeToAFractionOfAMicrosecond) {
+  // Against a spin of no length, so that the cost of a kernel in between cancels.
+  const auto behind = [&](double seconds) {
+    return gpu_->sampler(Clock::hot, [this, seconds] {
+      waiting(50e-6)();
+      gpu_->enqueue_spin(seconds);
+    });
+  };
+  const double none = median_of(*behind(0));
+  for (const double seconds : {0.5e-6, 1.5e-6, 10e-6}) {
+    EXPECT_NEAR(median_of(*behind(seconds)) - none, seconds, 0.3e-6 + 0.03 * seconds) << seconds;
+  }
+}
+
+TEST_F(GpuTimer, EventsResolveAMicrosecond) {
+  EXPECT_LT(gpu_->event_seconds(-1), 10e-6);
+  EXPECT_GT(gpu_->event_seconds(100e-6), 95e-6);
+  EXPECT_LT(gpu_->event_seconds(100e-6), 115e-6);
+}
+
+TEST_F(GpuTimer, AColdFigureDoesNotDependOnTheDelayThatHidesTheLaunch) {
+  const auto usual = gpu_->cold_sampler({}, waiting(100e-6)),
+             longer = gpu_->cold_sampler({.delay = 4}, waiting(100e-6));
+  EXPECT_NEAR(median_of(*usual), median_of(*longer), 2e-6);
+}
+
 TEST_F(GpuTimer, TheFlushEmptiesTheCache) {
   // A copy of a quarter of the L2 cache: from the cache when hot, from memory when cold.
   int bytes = 0;

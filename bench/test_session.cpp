@@ -38,14 +38,17 @@ class SessionTest : public ::testing::Test {
   void TearDown() override { unlink(path_.c_str()); }
 
   // Measures the rows on one small problem; results by row name.
-  std::map<std::string, Result> measure(const std::vector<Implementation>& rows, double seconds = 5) {
+  std::map<std::string, Result> measure(const std::vector<Implementation>& rows, double seconds = 5,
+                                        Mode mode = Mode::infer) {
     Session::Setup setup;
+    setup.spin_key = spin_key_;
+    setup.spin_fraction = spin_fraction_;
     setup.set.device = Device::cpu;
     setup.set.rule.half_width = 0.5;
     setup.set.rule.cap_seconds = 1;
     setup.seconds = seconds;
     setup.stop_requested = [this] { return stop_; };
-    Group group{{1, 1, 16, 16}, Padding::valid, Mode::infer, {}};
+    Group group{{1, 1, 16, 16}, Padding::valid, mode, {}};
     for (const Implementation& row : rows) group.items.push_back({&row, {Clock::wall}});
     ResultFile file;
     file.open(path_, 0);
@@ -70,7 +73,8 @@ class SessionTest : public ::testing::Test {
     return result;
   }
 
-  std::string path_;
+  std::string path_, spin_key_;
+  double spin_fraction_ = 0;
   bool stop_ = false;
   int wrong_ = 0;
 };
@@ -171,6 +175,53 @@ TEST_F(SessionTest, AStopFinishesNothing) {
   const auto results = measure({made_up("right", [](Call call) { return call; })});
   EXPECT_TRUE(results.empty());
   EXPECT_TRUE(records("row").empty());
+}
+
+TEST_F(SessionTest, APlantedSlowDownTakesItsTimeInItsRowAlone) {
+  const auto two_ms = [](Call call) {
+    return [call](const Problem& p, const Arguments& a) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+      return call(p, a);
+    };
+  };
+  spin_key_ = "cpu:slowed:infer:valid:1x1x16x16:wall";
+  spin_fraction_ = 1;
+  const auto results = measure({made_up("slowed", two_ms), made_up("plain", two_ms)});
+  EXPECT_GT(results.at("slowed").summary.median, 1.6 * results.at("plain").summary.median);
+  for (const Json& record : records("row")) {
+    EXPECT_EQ(record.contains("spin"), record.at("name") == "slowed");
+  }
+}
+
+TEST_F(SessionTest, ResultsAreKeptBitForBit) {
+  const auto row = [](const char* name, float change) {
+    Implementation made = made_up(name, [](Call call) { return call; });
+    const auto original = made.value_and_grad;
+    made.value_and_grad = [original, change](const Problem& p, const Arguments& a) {
+      const Status status = original(p, a);
+      a.grad_x[100] *= 1 + change;
+      return status;
+    };
+    return made;
+  };
+  measure({row("a", 0), row("b", 0), row("c", 1e-6f)}, 5, Mode::train);
+  std::map<std::string, Json> result;
+  for (const Json& record : records("row")) result[record.at("name")] = record.at("result");
+  EXPECT_EQ(result.at("a"), result.at("b"));
+  EXPECT_EQ(result.at("a").at("mean_bits"), result.at("c").at("mean_bits"));
+  EXPECT_NE(result.at("a").at("gradient_bits"), result.at("c").at("gradient_bits"));
+  EXPECT_EQ(result.at("a").at("gradient_probes").size(), 64u);
+  EXPECT_EQ(result.at("a").at("mean_bits").get<std::string>().size(), 16u);
+}
+
+TEST_F(SessionTest, MemoryOfAKernelIsItsWorkspace) {
+  const Implementation row = made_up("row", [](Call call) { return call; });
+  measure({row}, 5, Mode::train);
+  const Problem problem = Group{{1, 1, 16, 16}, Padding::valid, Mode::train, {}}.problem();
+  ASSERT_EQ(records("row").size(), 1u);
+  const Json memory = records("row")[0].at("memory");
+  EXPECT_EQ(memory.at("peak_bytes"), row.workspace_bytes(problem, Mode::train));
+  EXPECT_TRUE(memory.at("kept_bytes").is_null());  // forward and backward are one call
 }
 
 TEST_F(SessionTest, RoundsAreSharedByTheRowsOfAProblem) {

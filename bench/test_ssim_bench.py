@@ -68,7 +68,7 @@ def key(record):
     "arguments, status, message",
     [
         (["--bogus"], 2, r"unknown argument '--bogus'"),
-        (["--set", "huge"], 2, r"no set 'huge'; there are: smoke, claim, sweep"),
+        (["--set", "huge"], 2, r"no set 'huge'; there are: smoke, gate, claim, sweep"),
         (["--filter", "("], 2, r"--filter: '\(' is no regular expression"),
         (["--filter", "nothing-like-it"], 2, r"'nothing-like-it' matches none of the keys"),
         (["--benchmark_filter=nothing-like-it"], 2, r"'nothing-like-it' matches none of the keys"),
@@ -82,6 +82,13 @@ def key(record):
         (["--out", "/nonexistent-folder/x.jsonl"], 2, r"cannot write /nonexistent-folder/x.jsonl"),
         (["--out", "/"], 2, r"is a folder"),
         (["--mode", "train"], 2, r"--mode goes with --profile"),
+        (["--calls", "3"], 2, r"--calls goes with --profile"),
+        (["--profile", "reference", "--calls", "0"], 2, r"--calls: 0 must be 1 to 1000000"),
+        (["--spin", "0.1"], 2, r"--spin needs --spin-key"),
+        (["--spin-key", "x"], 2, r"--spin-key needs --spin"),
+        (["--spin-key", "x", "--spin", "-1"], 2, r"--spin: -1.0* must be 0 to 10"),
+        (["--calibrate", "0"], 2, r"--calibrate: 0.0* must be above 0"),
+        (["--calibrate", "1", "--upstream-protocol"], 2, r"exclude each other"),
         (["--profile", "nobody"], 2, r"no row 'nobody' on device cpu; there are: .*reference"),
         (["--profile", "reference", "--shape", "1x1x5x50", "--padding", "valid"], 2, r"height = 5 must be at least 11"),
         (["--profile", "reference", "--shape", "5x50"], 2, r"'5x50' is not of the form BxCxHxW"),
@@ -243,10 +250,46 @@ def test_google_benchmark_flags_pass_through(sets, tmp_path):
     assert runs[0]["real_time"] != runs[1]["real_time"]  # a repetition measures anew
 
 
+def test_ceilings_can_be_left_out(sets, tmp_path):
+    out = tmp_path / "own.jsonl"
+    one = ["--set", "own", "--sets-file", sets, "--filter", "production:infer:same"]
+    result = run(*one, "--no-ceilings", "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert not records(out, "ceilings") and len(records(out, "row")) == 1
+
+
+def test_calibration(tmp_path):
+    out = tmp_path / "calibration.jsonl"
+    result = run("--calibrate", "1", "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert [line["type"] for line in records(out)] == ["run", "calibration", "end"]
+    (record,) = records(out, "calibration")
+    assert record["key"].startswith("cpu:production:train:same")
+    assert 0 < record["resolution"][0]["step_s"] < 1e-4
+    medians = record["drift"]["medians_s"]
+    middle = sorted(medians)[len(medians) // 2] if len(medians) % 2 else sum(sorted(medians)[:2]) / 2
+    assert record["drift"]["largest"] == pytest.approx(max(abs(m - middle) for m in medians) / middle)
+
+
+def test_the_published_protocol_is_labelled(tmp_path):
+    out = tmp_path / "upstream.jsonl"
+    result = run("--upstream-protocol", "--filter", "production:.*:same:5x1x128x128", "--out", out)
+    assert result.returncode == 0, result.stderr
+    assert "the published benchmark's own protocol" in result.stdout
+    (record,) = records(out, "upstream")
+    assert record["name"] == "production" and record["batch"] == 5 and record["loop"] == 100
+    assert record["backward_s"] == pytest.approx(record["training_s"] - record["forward_s"])
+    assert not records(out, "row")
+    nothing = run("--upstream-protocol", "--filter", "1x3x7x7")
+    assert nothing.returncode == 0 and "matches none of its keys" in nothing.stderr
+
+
 def test_profile_prints_no_time(sets):
     result = run("--profile", "production", "--shape", "1x3x64x64", "--mode", "infer", "--padding", "valid")
     assert result.returncode == 0, result.stderr
-    assert result.stdout == "profiled cpu:production:infer:valid:1x3x64x64\n"
+    profiled, model = result.stdout.splitlines()
+    assert profiled == "profiled cpu:production:infer:valid:1x3x64x64"
+    assert json.loads(model.removeprefix("model "))["fma"] > 0
 
 
 def test_progress_is_one_line_on_a_terminal(sets, tmp_path):

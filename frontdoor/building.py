@@ -13,6 +13,7 @@ import time
 from frontdoor import machine
 from frontdoor.place import BUILD, ROOT, STATE, WRONG, Stop, relative, say
 
+ALWAYS = ["-Dpkgconfig.relocatable=true"]  # a default that Meson takes at the first configuration alone
 DEFAULT_ARCHITECTURES = ["90a"]  # no card, not CI: one, so that CUDA code is compiled and a build stays short
 
 
@@ -32,6 +33,7 @@ def _wanted(context) -> dict:
         "nvcc": compiler,
         "cxx": os.environ.get("CXX"),
         "abi": context.interpreter.torch_abi,
+        "always": ALWAYS,
     }
 
 
@@ -53,7 +55,7 @@ def _configure(context, wanted: dict) -> None:
     STATE.mkdir(parents=True, exist_ok=True)
     compiler, why = machine.nvcc()
     env = context.environment()
-    options = [f"-Dpython={context.python}"]
+    options = [f"-Dpython={context.python}", *ALWAYS]
     if wanted["archs"] is not None:
         options.append(f"-Darchs={','.join(wanted['archs'])}")
     if not compiler:

@@ -19,19 +19,22 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def run_child(command: list[str], environment: dict[str, str], log: Path, quiet: bool = False) -> int:
-    """stdout goes to `log`, stderr (the progress line) to ours unless quiet. Exit status; 130 after a signal of ours.
+def run_child(
+    command: list[str], environment: dict[str, str], log: Path, quiet: bool = False, errors: Path | None = None
+) -> int:
+    """stdout goes to `log`, stderr (the progress line) to ours unless quiet, or to the file `errors`. Exit status; 130
+    after a signal of ours.
 
     The program has a session of its own: a terminal's Ctrl-C reaches us alone, and we pass it on: it comes once.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as out:
+    with log.open("wb") as out, (errors or Path(os.devnull)).open("wb") as unseen:
         process = subprocess.Popen(
             command,
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=out,
-            stderr=subprocess.DEVNULL if quiet else None,
+            stderr=unseen if quiet or errors else None,
             start_new_session=True,
             preexec_fn=_end_with_parent,
         )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
-from frontdoor import commit, interpreter, machine
+from frontdoor import commit, interpreter, machine, shard
 from frontdoor.place import BUILD, MISUSE, ROOT, Stop, say, warn
 
 
@@ -60,6 +60,13 @@ def prepare(needs: str, targets: list[str]) -> Context:
     """needs: "nothing", "python" (the interpreter and its packages), "setup" (all that a build takes) or "build"."""
     if needs == "nothing":
         return Context(None)
+    if shard.here():
+        with shard.one_at_a_time():
+            return _prepare(needs, targets)
+    return _prepare(needs, targets)
+
+
+def _prepare(needs: str, targets: list[str]) -> Context:
     chosen, lacking = interpreter.find()
     if needs != "python":
         _packages()

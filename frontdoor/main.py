@@ -2,7 +2,8 @@
 """Finds the command, parses its arguments, sees to what it needs, and runs it under the chosen interpreter.
 
 A command is a module of frontdoor/commands: a docstring (first line = its line in the list), EXAMPLE, optionally NEEDS
-("nothing", "python", "setup" or "build"; default "build"), TARGETS (what to build; default: everything), PASSES_THROUGH
+("nothing", "python", "setup" or "build"; default "build"), TARGETS (what to build; default: everything), or both by
+needs(args), PASSES_THROUGH
 (all arguments go on unparsed, as args.passed), arguments(parser), check(args) before anything is set up, and
 run(args, context) -> exit status.
 """
@@ -83,7 +84,10 @@ def main(arguments: list[str]) -> int:
         command.check(args)
     from frontdoor.context import prepare
 
-    context = prepare(getattr(command, "NEEDS", "build"), getattr(command, "TARGETS", []))
+    if hasattr(command, "needs"):
+        context = prepare(*command.needs(args))
+    else:
+        context = prepare(getattr(command, "NEEDS", "build"), getattr(command, "TARGETS", []))
     return command.run(args, context)
 
 

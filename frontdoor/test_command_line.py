@@ -43,7 +43,22 @@ COMMANDS = sorted(p.stem for p in (ROOT / "frontdoor" / "commands").glob("[!_]*.
         (["report", "--filter", "[a"], "'[a' is not a regular expression"),
         (["report", "--out", "/proc/nothing"], "--out /proc/nothing cannot be written"),
         (["report", "--out", "/dev/null"], "--out /dev/null cannot be written"),
-        (["profile"], "required: ROW"),
+        (["gate"], "exactly one of BASE, --pack REV and --error-rates N"),
+        (["gate", "nosuch-revision"], "'nosuch-revision' is neither a revision"),
+        (["gate", "HEAD", "--pairs", "1"], "--pairs 1: at least 2"),
+        (["gate", "HEAD", "--set", "huge"], "--set huge: there are smoke, gate, claim, sweep"),
+        (["gate", "HEAD", "--to", "x"], "--to goes with --pack"),
+        (["gate", "HEAD", "--planted", "0.1"], "--planted 0.1"),
+        (["gate", "--error-rates", "0"], "--error-rates 0: at least 1"),
+        (["gate", "README.md"], "needs another as HEAD"),
+        (["gate", "README.md", "HEAD"], "must both be result files"),
+        (["gate", "frontdoor", "HEAD"], "holds no sources of this suite"),
+        (["gate", "HEAD", "--filter", "("], "'(' is not a regular expression"),
+        (["calibrate", "--seconds", "0"], "--seconds 0: above 0"),
+        (["calibrate", "--pairs", "1"], "--pairs 1: at least 2"),
+        (["profile"], "is required: ROW"),
+        (["profile", "tiled", "--all"], "one of ROW, --all and --timeline"),
+        (["profile", "--all", "--device", "cpu"], "on the CPU name a ROW"),
         (["profile", "tiled", "--shape", "1x3"], "'1x3' is not of the form BxCxHxW"),
         (["profile", "tiled", "--shape", "1x3x0x5"], "'1x3x0x5' is not of the form BxCxHxW"),
     ],
@@ -95,7 +110,8 @@ def test_help_lists_every_command():
 def test_no_cuda_device_is_77():
     if machine.have_driver():
         pytest.skip("there is a CUDA device")
-    for arguments in (["test", "--device", "cuda"], ["report", "--device", "cuda"], ["profile", "tiled"]):
+    for arguments in (["test", "--device", "cuda"], ["report", "--device", "cuda"], ["profile", "tiled"],
+                      ["gate", "HEAD", "--device", "cuda"], ["calibrate", "--device", "cuda"]):  # fmt: skip
         done = suite(*arguments)
         assert done.returncode == 77
         assert "no CUDA device" in done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDERS = ["kernels", "baselines", "verify", "bench", "reports", "frontdoor", "python"]
+FOLDERS = ["kernels", "baselines", "verify", "bench", "reports", "frontdoor", "python", "cpp", "pictures"]
 VERSION = 14  # others lay the same code out differently
 
 

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from reports import claims as judging
+from reports import error_rates
+from reports.extras import Extras
 from reports.ratios import bootstrap, round_ratios
 from reports.stream import Key, Run
 
@@ -85,9 +87,12 @@ def _rows(run: Run) -> list[dict]:
             "idea": record.get("idea", ""),
             "host_bound": bool(record.get("host_bound")),
             "discarded": record.get("discarded", 0),
+            "peak_bytes": (record.get("memory") or {}).get("peak_bytes"),
+            "kept_bytes": (record.get("memory") or {}).get("kept_bytes"),
             "unmet": record.get("unmet"),
             "cost": record.get("cost"),
             "verdict": record.get("verdict"),
+            "unit": record.get("unit"),
         }
         if good:
             row |= limits(record, run.ceilings.get(key.device))
@@ -136,7 +141,10 @@ def _ratios(run: Run, spec: dict) -> list[dict]:
     return found
 
 
-def assemble(run: Run, spec: dict | None = None, stand_in: dict | None = None) -> dict:
+def assemble(
+    run: Run, spec: dict | None = None, stand_in: dict | None = None, extras: Extras | None = None
+) -> dict:
+    extras = extras or Extras()
     spec = judging.load() if spec is None else spec
     stand_in = judging.load_stand_in() if stand_in is None else stand_in
     order = _order(run)
@@ -170,6 +178,10 @@ def assemble(run: Run, spec: dict | None = None, stand_in: dict | None = None) -
         "rows": sorted(_rows(run), key=place),
         "skipped": sorted(_skipped(run), key=place),
         "ratios": ratios,
-        "claims": judging.judge(run, ratios, spec, stand_in),
+        "claims": judging.judge(run, ratios, spec, stand_in, extras.peers),
+        "upstream_protocol": [{k: v for k, v in r.items() if k not in ("type", "process")} for r in run.upstream],
+        "calibration": extras.calibration,
+        "peers": extras.peers,
+        "gate": error_rates.sentences(extras.gate),
     }
     return report

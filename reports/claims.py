@@ -75,8 +75,10 @@ def _missing(run: Run, key: Key) -> str:
     return f"{key.name} was not measured in this run"
 
 
-def judge(run: Run, ratios: list[dict], spec: dict, stand_in: dict) -> list[dict]:
-    """One entry for every problem that a claim names."""
+def judge(run: Run, ratios: list[dict], spec: dict, stand_in: dict, peers: dict | None = None) -> list[dict]:
+    """One entry for every problem that a claim names. With the packages' own times (peers.json) of the same device, a
+    claim about a package is judged on these, and its stand-in is not asked."""
+    packages = _of_packages(run, peers)
     known = {(r["subject"], r["baseline"], *(r[f] for f in KEY_FIELDS)): r for r in ratios}
     judged = []
     for claim in spec["claims"]:
@@ -85,8 +87,33 @@ def judge(run: Run, ratios: list[dict], spec: dict, stand_in: dict) -> list[dict
             for shape, clock in claim["problems"]
         ]
         for key in sorted(keys, key=lambda k: (k.elements, k)):
-            judged.append(_judge_one(run, claim, key, known, stand_in))
+            on_package = _judge_on_package(claim, key, packages)
+            judged.append(on_package or _judge_one(run, claim, key, known, stand_in))
     return judged
+
+
+def _of_packages(run: Run, peers: dict | None) -> dict[tuple, dict]:
+    """(subject, baseline, problem) -> ratio, where the packages ran on the device of this run."""
+    if not peers or peers["environment"].get("device_name") != run.environment.get("device_name"):
+        return {}
+    return {(r["subject"], r["baseline"], *(r[f] for f in KEY_FIELDS)): r for r in peers["ratios"]}
+
+
+def _judge_on_package(claim: dict, key: Key, packages: dict[tuple, dict]) -> dict | None:
+    if not claim.get("stand_in"):
+        return None
+    names = {"pytorch_mssim": "pytorch_msssim (package)"}
+    subject, baseline = "fused_ssim (package)", names.get(claim["baseline"], claim["baseline"])
+    found = packages.get((subject, baseline, *(getattr(key, f) for f in KEY_FIELDS)))
+    if found is None or found["low"] is None:
+        return None
+    notes = ["judged on the packages themselves, called through Python in one process"]
+    notes += [claim["note"]] if claim.get("note") else []
+    entry = {"name": claim["name"], "subject": claim["subject"], "baseline": claim["baseline"]}
+    entry |= {f: getattr(key, f) for f in KEY_FIELDS}
+    entry |= {"range": claim["range"], "ratio": found["ratio"], "low": found["low"], "high": found["high"]}
+    entry |= {"verdict": verdict(found["low"], found["high"], claim["range"]), "measured_on": subject}
+    return entry | {"note": "; ".join(notes), "notes": notes}
 
 
 def _judge_one(run: Run, claim: dict, key: Key, known: dict, stand_in: dict) -> dict:

@@ -61,7 +61,10 @@ class Stream:
             "ci_high": None if error else seconds * 1.005, "converged": converged and error is None,
             "verified": error is None, "error": error, "idea": "an example", "baseline": of["name"] in BASELINES,
             "cost": {"dram_bytes": 8.0 * elements, "fma": 110.0 * elements, "launches": 1},
-            "verdict": {"mean_error": 1e-8, "loss_error": 1e-7, "gradient_error": 2e-6}, "host_bound": False, **more,
+            "verdict": {"mean_error": 1e-8, "loss_error": 1e-7, "gradient_error": 2e-6}, "host_bound": False,
+            "memory": {"peak_bytes": 4096 + (40 * elements if of["name"] in BASELINES else 0),
+                       "kept_bytes": 24 * elements if of["name"] in BASELINES else None},
+            **more,
         })  # fmt: skip
         return self
 
@@ -106,7 +109,7 @@ def whole(device: str = "cpu") -> Stream:
                         base = per_element[mode] * elements * (1 + 6e4 / elements)
                         for name, factor in factors.items():
                             of = key(name, shape, mode, padding, device, clock)
-                            if settings == "stock" and name not in (*BASELINES, "production"):
+                            if settings == "stock" and name not in (*BASELINES, "production", "tiled"):
                                 continue
                             slower = 1.5 if settings == "stock" and name in BASELINES else 1.0
                             if name == "reference" and mode == "train" and shape == "1x3x1080x1920":

@@ -13,7 +13,7 @@ import json
 import sys
 from pathlib import Path
 
-from reports import claims
+from reports import calibration, claims, verdict
 from reports.render import headline_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,7 +30,14 @@ def section(folder: Path) -> str:
     device = environment["device_name"] or environment["cpu"]
     if environment["device"] == "cpu":
         device += f", {environment['threads']} threads"
-    lines = [f"### {device}", "", f"`./suite report --set {report['set']}`, commit {environment['commit'][:12]}.", ""]
+    commit, day = environment["commit"][:12], environment["date"][:10]
+    measured = f"`./suite report --set {report['set']}`, commit {commit}, {day}"
+    age = f"what has changed since: `./suite report --check {folder.relative_to(ROOT)}`"
+    lines = [f"### {device}", "", f"{measured}; {age}.", ""]
+    verdict_text = verdict.paragraph(report)
+    lines += [verdict_text, ""] if verdict_text else []
+    lines += [calibration.sentence(report["calibration"]), ""]
+    lines += [line for one in report["gate"] for line in (f"The gate: {one}.", "")]
     lines += [f"* {line}" for line in claims.headline(report["claims"]) if not line.startswith("NOT MEASURED")]
     # One baseline a padding; the report has the others.
     table = [row for row in headline_table(report, spec) if row["baseline"] == spec["reference"][row["padding"]]]

@@ -11,8 +11,9 @@ from pathlib import Path
 import jinja2
 
 from reports import claims as judging
-from reports import quote
+from reports import calibration, quote, verdict
 from reports.assemble import STOCK, assemble
+from reports.extras import load as load_extras
 from reports.stream import Key, read
 
 HERE = Path(__file__).resolve().parent
@@ -20,6 +21,7 @@ WRONG_SHOWN = 8  # in the terminal
 CSV_FIELDS = (
     *Key._fields,
     "settings",
+    "unit",
     "ps_per_element",
     "ci_low",
     "ci_high",
@@ -34,7 +36,11 @@ CSV_FIELDS = (
     "gflop_s",
     "percent_fma",
     "limit",
+    "discarded",
+    "peak_bytes",
+    "kept_bytes",
     "error",
+    "commit",
 )
 
 
@@ -122,7 +128,9 @@ def _groups(report: dict) -> list[dict]:
         groups.setdefault((*quote.problem(r), r["clock"]), []).append(
             {
                 "name": r["name"],
-                "marks": ("" if r["converged"] else " \\*") + (" †" if r["host_bound"] else ""),
+                "marks": ("" if r["converged"] else " \\*")
+                + (" †" if r["host_bound"] else "")
+                + (f" ({r['discarded']} discarded)" if r["discarded"] else ""),
                 "ps": number(r["ps_per_element"], 4),
                 "interval": interval,
                 "samples": r["samples"],
@@ -132,16 +140,69 @@ def _groups(report: dict) -> list[dict]:
                 "limit": r.get("limit", "–"),
                 "mean_error": number(verdict.get("mean_error"), 2),
                 "gradient_error": number(verdict.get("gradient_error"), 2),
+                "launches": (r["cost"] or {}).get("launches") or "–",
+                "gb_s": number(r.get("gb_s")),
+                "gfma_s": number(None if r.get("gflop_s") is None else r["gflop_s"] / 2),
                 "_ps": r["ps_per_element"],
+                "_unit": r["unit"],
             }
         )
     return [
         {
-            "title": f"{'×'.join(map(str, key[3:7]))}, {key[1]}, {key[2]}, {key[7]} ({key[0]})",
+            "title": f"{'×'.join(map(str, key[3:7]))}, {key[1]}, {key[2]}, {key[7]} ({rows[0]['_unit'] or key[0]})",
             "rows": sorted(rows, key=lambda r: r["_ps"]),
         }
         for key, rows in groups.items()
     ]
+
+
+def _memory(report: dict) -> list[dict]:
+    """One line a row, problem and mode; memory does not depend on the clock."""
+    lines: dict[tuple, dict] = {}
+    for r in report["rows"]:
+        if r["error"] or r.get("peak_bytes") is None or r["name"].endswith(STOCK):
+            continue
+        elements = quote.elements(r)
+        lines[(*quote.problem(r), r["name"])] = {
+            "shape": quote.shape(r),
+            "mode": r["mode"],
+            "padding": r["padding"],
+            "name": r["name"],
+            "peak": f"{r['peak_bytes'] / 1e6:.4g}",
+            "peak_each": number(r["peak_bytes"] / elements),
+            "kept": "–" if r["mode"] == "infer" else "one call" if r["kept_bytes"] is None
+            else f"{r['kept_bytes'] / 1e6:.4g}",
+        }  # fmt: skip
+    return list(lines.values())
+
+
+def _upstream(report: dict) -> list[dict]:
+    ms = {f: (lambda value: "–" if value is None else number(1e3 * value)) for f in ("forward_s", "backward_s")}
+    return [
+        {"name": r["name"], "padding": r["padding"], "shape": quote.shape(r), "reason": r.get("reason") or "",
+         **{f: text(r.get(f)) for f, text in ms.items()}}
+        for r in report["upstream_protocol"]
+    ]  # fmt: skip
+
+
+def _peers(report: dict) -> dict | None:
+    peers = report["peers"]
+    if not peers:
+        return None
+    lines = [
+        {
+            "shape": quote.shape(r),
+            "mode": r["mode"],
+            "padding": r["padding"],
+            "clock": r["clock"],
+            "subject": r["subject"],
+            "baseline": r["baseline"],
+            "ratio": speedup(r),
+        }
+        for r in peers["ratios"]
+    ]
+    return {"ratios": lines, "systems": peers["systems"], "device": peers["environment"].get("device_name"),
+            "commit": str(peers.get("commit") or "unknown")[:12]}  # fmt: skip
 
 
 def _skipped(report: dict) -> list[dict]:
@@ -182,7 +243,19 @@ def markdown(report: dict, spec: dict, pictures: dict[str, str]) -> str:
         groups=_groups(report),
         wrong=wrong,
         skipped=_skipped(report),
+        commit=_commit(report),
+        calibration=calibration.sentence(report["calibration"]),
+        calibration_text=calibration.text(report["calibration"]) if report["calibration"] else "",
+        verdict=verdict.paragraph(report),
+        memory=_memory(report),
+        upstream=_upstream(report),
+        peers=_peers(report),
     )
+
+
+def _commit(report: dict) -> str:
+    environment = report["environment"]
+    return str(environment.get("commit") or "unknown") + ("-dirty" if environment.get("dirty") else "")
 
 
 def comma_separated(report: dict) -> str:
@@ -190,7 +263,8 @@ def comma_separated(report: dict) -> str:
     writer = csv.DictWriter(text, CSV_FIELDS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     for row in report["rows"]:
-        writer.writerow({f: "" if row.get(f) is None else row[f] for f in CSV_FIELDS})
+        line = row | {"commit": _commit(report)}
+        writer.writerow({f: "" if line.get(f) is None else line[f] for f in CSV_FIELDS})
     return text.getvalue()
 
 
@@ -210,18 +284,19 @@ def terminal(report: dict, spec: dict) -> str:
         out.append(f"WRONG {Key(*(r[f] for f in Key._fields)).text()}: {r['error'].splitlines()[0]}")
     if len(wrong) > WRONG_SHOWN:
         out.append(f"... and {len(wrong) - WRONG_SHOWN} more wrong rows, in report.md")
-    return "\n".join([*out, "", *judging.headline(report["claims"])])
+    known = calibration.sentence(report["calibration"]).replace("**", "").replace("`", "")
+    return "\n".join([*out, "", known, "", *judging.headline(report["claims"])])
 
 
 def write(stream: Path, folder: Path) -> tuple[dict, str]:
-    """All files of the report from one result file; the report and the text for the terminal.
+    """All files of the report from one result file and what lies beside it; the report and the text for the terminal.
 
-    Raises reports.stream.Damaged and OSError (unreadable, unwritable, full).
+    Raises reports.stream.Damaged, ValueError (a damaged file beside it) and OSError (unreadable, unwritable, full).
     """
     from reports import plots
 
     spec = judging.load()
-    report = assemble(read(stream), spec)
+    report = assemble(read(stream), spec, extras=load_extras(Path(stream).parent))
     folder.mkdir(parents=True, exist_ok=True)
     pictures = plots.draw(report, spec, folder)
     _put(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

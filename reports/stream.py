@@ -53,6 +53,7 @@ class Run:
     skipped: dict[tuple[str, Key], str] = field(default_factory=dict)
     # (settings, key) -> {(process, round): seconds of each call}
     samples: dict[tuple[str, Key], dict[tuple[int, int], list[float]]] = field(default_factory=dict)
+    upstream: list[dict] = field(default_factory=list)  # by the published benchmark's own protocol
     interrupted: bool = False
 
     @property
@@ -69,7 +70,7 @@ class Run:
         return [known for known in self.samples if known not in self.rows and known not in self.skipped]
 
 
-def _key(record: dict) -> Key:
+def key_of(record: dict) -> Key:
     return Key(
         *(str(record[f]) for f in Key._fields[:4]), *(int(record[f]) for f in Key._fields[4:8]), str(record["clock"])
     )
@@ -108,20 +109,22 @@ def read(path: Path | str) -> Run:
                     run.ceilings[device] = record
             elif kind == "samples":
                 process = int(record["process"])
-                known = run.samples.setdefault((settings_of[process], _key(record)), {})
+                known = run.samples.setdefault((settings_of[process], key_of(record)), {})
                 known.setdefault((process, int(record["round"])), []).extend(float(s) for s in record["seconds"])
             elif kind == "row":
-                where = (str(record["settings"]), _key(record))
+                where = (str(record["settings"]), key_of(record))
                 run.rows[where] = record
                 run.skipped.pop(where, None)
             elif kind == "skipped":
-                where = (str(record.get("settings", "best")), _key(record))
+                where = (str(record.get("settings", "best")), key_of(record))
                 if where not in run.rows:
                     run.skipped[where] = str(record["reason"])
             elif kind == "end":
                 ended.add(int(record["process"]))
                 run.interrupted = bool(record.get("interrupted"))
-            else:
+            elif kind == "upstream":
+                run.upstream.append(record)
+            elif kind != "calibration":
                 raise Damaged(f"{path} is damaged in line {number}: unknown record type '{kind}'")
         except Damaged:
             raise

@@ -138,7 +138,7 @@ def test_one_shape_leaves_out_pictures_and_says_so(tmp_path):
     stream = Stream().begin().row(PRODUCTION, 1e-3).row(BASELINE, 2e-2).end().write(tmp_path / "s.jsonl")
     write(stream, tmp_path / "out")
     page = (tmp_path / "out" / "report.md").read_text()
-    assert "Speedup by resolution: none, this run has too few shapes for it." in page
+    assert "Speedup by resolution: none, this run has too little for it." in page
     assert not (tmp_path / "out" / "speedup_by_resolution.png").exists()
 
 

@@ -1,75 +1,127 @@
 # SPDX-License-Identifier: MIT
-"""profile one CUDA row with Nsight Compute: bytes, instructions, issue, pipes, registers
+"""profile one row, or all: Nsight Compute on CUDA, perf on the CPU; what limits it, in a table and a sentence
 
-One launch of the row on one problem, clocks left alone, no time printed. The .ncu-rep file is kept for the GUI. Exit
-status 77 where the profiler or a GPU is missing, or the driver refuses performance counters.
+On CUDA one launch of the row on one problem, clocks left alone, no time of ours printed; the .ncu-rep file is kept for
+the GUI, and the exact command line is printed. --all profiles every CUDA row and writes profiles.md. --timeline records
+a training loop: Nsight Systems, or where it does not work torch.profiler. Exit status 77 where the profiler or the
+device is missing, or the driver refuses performance counters.
 """
 
+from __future__ import annotations
+
+import argparse
+import json
 import re
 import shlex
 import shutil
 import subprocess
+import sys
+import time
 from pathlib import Path
 
 from frontdoor import machine
-from frontdoor.place import BUILD, CANNOT, GOOD, MISUSE, ROOT, WRONG, Stop, relative
+from frontdoor.place import BUILD, CANNOT, GOOD, MISUSE, ROOT, WRONG, Stop, relative, say, warn
 
-TARGETS = ["bench/ssim_bench"]
+KERNELS, ALL = "bench/ssim_bench_kernels", "bench/ssim_bench"
 EXAMPLE = """./suite profile stream
-./suite profile tiled --mode infer --padding valid --shape 16x3x1080x1920"""
+./suite profile tiled --mode infer --padding valid --shape 16x3x1080x1920
+./suite profile --all --timeline --out reports/results/h200
+./suite profile stream --device cpu --shape 1x3x256x256"""
+
+
+class Unsupported(Exception):
+    """The row does not do this problem; the reason."""
 
 
 def shape(text: str) -> str:
     if not re.fullmatch(r"[1-9]\d*(x[1-9]\d*){3}", text):
-        import argparse
-
         raise argparse.ArgumentTypeError(f"'{text}' is not of the form BxCxHxW")
     return text
 
 
 def arguments(parser):
-    parser.add_argument("row", metavar="ROW", help="name of a CUDA row, for example tiled")
+    parser.add_argument("row", metavar="ROW", nargs="?", help="name of a row, for example tiled")
+    parser.add_argument("--all", action="store_true", help="every CUDA row, in both modes, into profiles.md")
+    parser.add_argument("--timeline", action="store_true", help="a training loop over time")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="default: %(default)s")
     parser.add_argument("--shape", metavar="BxCxHxW", type=shape, default="1x3x1080x1920", help="default: %(default)s")
     parser.add_argument("--mode", choices=["infer", "train"], default="train", help="default: %(default)s")
     parser.add_argument("--padding", choices=["same", "valid"], default="same", help="default: %(default)s")
     parser.add_argument(
-        "--out", metavar="DIR", type=Path, default=ROOT / "reports" / "out" / "profiles", help="for the .ncu-rep file"
+        "--out", metavar="DIR", type=Path, default=ROOT / "reports" / "out" / "profiles", help="for what is kept"
     )
 
 
-def profiler() -> str | None:
-    found = shutil.which("ncu")
-    for folder in (
-        "/usr/local/cuda/bin",
-        *sorted(map(str, Path("/opt/nvidia/nsight-compute").glob("*")), reverse=True),
-    ):
-        found = found or shutil.which("ncu", path=folder)
+def needs(args) -> tuple[str, list[str]]:
+    return "build", [] if args.timeline else [KERNELS, ALL]
+
+
+def profiler(name: str = "ncu") -> str | None:
+    found = shutil.which(name)
+    folder = {"ncu": "nsight-compute", "nsys": "nsight-systems"}[name]
+    for place in ("/usr/local/cuda/bin", *sorted(map(str, Path(f"/opt/nvidia/{folder}").glob("*")), reverse=True)):
+        found = found or shutil.which(name, path=place) or shutil.which(name, path=f"{place}/bin")
     return found
 
 
 def check(args):
+    if sum((bool(args.row), args.all)) != 1 and not (args.timeline and not args.row and not args.all):
+        raise Stop(MISUSE, "profile: one of ROW, --all and --timeline is required: ROW is the name of a row")
+    if args.all and args.device == "cpu":
+        raise Stop(MISUSE, "profile: --all is of the CUDA rows; on the CPU name a ROW")
+    if args.device == "cpu":
+        if shutil.which("perf") is None and not args.timeline:
+            raise Stop(CANNOT, "profile: --device cpu: perf is not installed, so nothing can be counted")
+        return
     if not machine.have_driver():
         raise Stop(CANNOT, "profile: there is no CUDA device here")
-    if profiler() is None:
+    if profiler() is None and not (args.timeline and not args.all and not args.row):
         raise Stop(CANNOT, "profile: Nsight Compute (ncu) is not installed: neither on PATH nor in the CUDA toolkit")
 
 
-def run(args, context):
-    from frontdoor.ncu import METRICS, read_csv, table
+def _elements(text: str) -> int:
+    batch, channels, height, width = (int(n) for n in text.split("x"))
+    return batch * channels * height * width
 
-    program = BUILD / "bench" / "ssim_bench"
-    if not program.exists():
+
+def _rows(context, program: Path) -> list[str]:
+    """CUDA rows that a program has, in its order."""
+    done = subprocess.run(
+        [str(program), "--device", "cuda", "--set", "claim", "--list"],
+        capture_output=True,
+        text=True,
+        env=context.environment(),
+    )
+    return list(dict.fromkeys(line.split(":")[1] for line in done.stdout.splitlines() if line.count(":") >= 5))
+
+
+def _program(context, row: str, device: str) -> Path:
+    """The one without LibTorch where it has the row: it starts in a moment."""
+    small, whole = BUILD / KERNELS, BUILD / ALL
+    if not whole.exists():
         raise Stop(MISUSE, "profile: the benchmark was not built (Google Benchmark or nlohmann_json is missing)")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Stop(MISUSE, f"profile: --out {args.out} cannot be written: {error.strerror}") from None
-    name = f"{args.row}-{args.shape}-{args.mode}-{args.padding}"
-    result = args.out / f"{name}.ncu-rep"
-    bench = [str(program), "--device", "cuda", "--profile", args.row, "--shape", args.shape, "--mode", args.mode]
-    bench += ["--padding", args.padding]
+    return small if device == "cuda" and small.exists() and row in _rows(context, small) else whole
+
+
+def _bench(program: Path, args, row: str, mode: str) -> list[str]:
+    command = [str(program), "--device", args.device, "--profile", row, "--shape", args.shape, "--mode", mode]
+    return [*command, "--padding", args.padding]
+
+
+def _model(output: str) -> dict | None:
+    """The row's cost model, which the benchmark prints beside what it profiled."""
+    found = re.search(r"^model (\{.*\})$", output, re.M)
+    return json.loads(found[1]) if found else None
+
+
+def _profile(context, args, row: str, mode: str) -> dict:
+    """One row under Nsight Compute: command, kernels, cost, source lines."""
+    from frontdoor.ncu import METRICS, read_csv, read_source
+
+    result = args.out / f"{row}-{args.shape}-{mode}-{args.padding}.ncu-rep"
+    bench = _bench(_program(context, row, "cuda"), args, row, mode)
     # The range is a push/pop one: ncu wants the trailing slash.
-    include = f"ssim@{args.row}:{args.shape}-{args.mode}-{args.padding}:profile/"
+    include = f"ssim@{row}:{args.shape}-{mode}-{args.padding}:profile/"
     command = [profiler(), "--nvtx", "--nvtx-include", include, "--clock-control", "none", "--set", "full"]
     command += ["--metrics", ",".join(METRICS), "--import-source", "yes", "--force-overwrite", "--export", str(result)]
     print(f"command: {shlex.join([*command, *bench])}", flush=True)
@@ -78,17 +130,125 @@ def run(args, context):
     if "ERR_NVGPUCTRPERM" in output:
         raise Stop(CANNOT, "profile: the driver refuses performance counters to this user (ERR_NVGPUCTRPERM)")
     if done.returncode == MISUSE:
-        raise Stop(MISUSE, f"profile: {output.strip().splitlines()[-1]}")
+        raise Unsupported(output.strip().splitlines()[-1].removeprefix("ssim_bench: "))
     if done.returncode or not result.exists():
         status = WRONG if "is wrong" in output else CANNOT
         raise Stop(status, "profile: ncu did not get through:\n" + "\n".join(output.strip().splitlines()[-12:]))
-    page = subprocess.run(
-        [profiler(), "--import", str(result), "--csv", "--page", "raw"], capture_output=True, text=True
-    )
-    batch, channels, height, width = (int(n) for n in args.shape.split("x"))
-    kernels = read_csv(page.stdout)
+
+    def page(*more: str) -> str:
+        imported = [profiler(), "--import", str(result), "--csv", *more]
+        return subprocess.run(imported, capture_output=True, text=True).stdout
+
+    kernels = read_csv(page("--page", "raw"))
     if not kernels:
         raise Stop(WRONG, f"profile: {relative(result)} holds no kernel in range {include}")
-    print(table(kernels, batch * channels * height * width))
-    print(f"for the GUI: {relative(result)}")
+    lines = read_source(page("--page", "source", "--print-source", "cuda"))
+    shown = [Path(command[0]).name, *command[1:-1], result.name, relative(bench[0]), *bench[1:]]
+    return {"result": result, "command": shlex.join(shown), "kernels": kernels, "cost": _model(output), "lines": lines}
+
+
+def _timeline(context, args) -> str:
+    """Where the timeline is and what made it."""
+    import os
+
+    env = context.environment()
+    env["PYTHONPATH"] = os.pathsep.join(p for p in (str(ROOT), env.get("PYTHONPATH", "")) if p)
+    script = [context.python, "-m", "bench.timeline", "--device", args.device, "--shape", args.shape]
+    reason = "Nsight Systems (nsys) is not installed"
+    if args.device == "cuda" and profiler("nsys"):
+        target = args.out / "timeline.nsys-rep"
+        command = [profiler("nsys"), "profile", "--trace", "cuda,nvtx", "--sample", "none", "--cpuctxsw", "none"]
+        command += ["--capture-range", "cudaProfilerApi", "--force-overwrite", "true"]
+        command += ["--output", str(target.with_suffix("")), *script]
+        print(f"command: {shlex.join(command)}", flush=True)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=ROOT)
+        if done.returncode == 0 and target.exists():
+            return f"Timeline of a training loop: `{target.name}`, by Nsight Systems."
+        told = (done.stdout + done.stderr).strip().splitlines()
+        reason = f"Nsight Systems did not get through ({told[-1] if told else 'no message'})"
+    elif args.device == "cpu":
+        reason = "Nsight Systems is for CUDA"
+    target = args.out / "timeline.json.gz"
+    command = [*script, "--trace", str(target)]
+    print(f"command: {shlex.join(command)}", flush=True)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, cwd=ROOT)
+    if done.returncode or not target.exists():
+        told = (done.stdout + done.stderr).strip().splitlines()
+        raise Stop(done.returncode if done.returncode == CANNOT else WRONG,
+                   "profile: no timeline: " + "\n".join(told[-6:]))  # fmt: skip
+    return f"Timeline of a training loop: `{target.name}`, a Chrome trace by torch.profiler, because {reason}."
+
+
+def _card() -> str:
+    try:
+        command = ["nvidia-smi", "--query-gpu=name,driver_version", "--format=csv,noheader"]
+        return subprocess.run(command, capture_output=True, text=True).stdout.splitlines()[0]
+    except (OSError, IndexError):
+        return "card unknown to nvidia-smi"
+
+
+def _page(context, args, timeline: str) -> int:
+    """Every CUDA row in both modes. What was profiled before an interruption is in the page."""
+    from frontdoor import commit, ncu
+
+    known, dirty = commit.identify()
+    card = _card()
+    head = ["# Profiles of every CUDA row", "", f"Commit {known or 'unknown'}{'-dirty' if dirty else ''}.", ""]
+    head += [
+        f"{card}; {args.shape}, padding {args.padding}. Nsight Compute, clocks left alone (`--clock-control none`): "
+        "its times drift with the card's boost and are no figure of a report.",
+        "",
+    ]
+    head += [timeline, ""] if timeline else []
+    page, sections, skipped = args.out / "profiles.md", [], []
+    rows = _rows(context, BUILD / ALL)
+    jobs = [(row, mode) for row in rows for mode in ("infer", "train")]
+    begin = time.monotonic()
+    for number, (row, mode) in enumerate(jobs):
+        try:
+            found = _profile(context, args, row, mode)
+            sections.append(ncu.section(f"{row}, {mode}", found["command"], found["kernels"], _elements(args.shape),
+                                        found["cost"], found["lines"]))  # fmt: skip
+        except Unsupported as reason:
+            skipped.append(f"* {row}, {mode}: {reason}")
+        tail = ["## Not profiled", "", *skipped, ""] if skipped else []
+        page.write_text("\n".join([*head, *sections, *tail]))
+        left = (time.monotonic() - begin) / (number + 1) * (len(jobs) - number - 1)
+        print(f"profile: {row}, {mode}; about {left:.0f} s left", file=sys.stderr, flush=True)
+    print(f"profiles: {relative(page)}")
+    return GOOD
+
+
+def run(args, context):
+    from frontdoor import ncu, perf
+
+    try:
+        args.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Stop(MISUSE, f"profile: --out {args.out} cannot be written: {error.strerror}") from None
+    timeline = _timeline(context, args) if args.timeline else ""
+    if timeline:
+        say(timeline)
+    if args.all:
+        return _page(context, args, timeline)
+    if not args.row:
+        return GOOD
+    if args.device == "cpu":
+        command = _bench(_program(context, args.row, "cpu"), args, args.row, args.mode)
+        print(f"command: perf stat -e {','.join(perf.EVENTS)} -- {shlex.join(command)} --calls N", flush=True)
+        probe = subprocess.run(command, env=context.environment(), capture_output=True, text=True)
+        if probe.returncode:
+            raise Stop(probe.returncode, f"profile: {probe.stderr.strip().splitlines()[-1]}")
+        try:
+            print(perf.measure(command, context.environment(), _elements(args.shape)))
+        except perf.Refused as refused:
+            warn(f"profile: {refused}")
+            return CANNOT
+        return GOOD
+    try:
+        found = _profile(context, args, args.row, args.mode)
+    except Unsupported as reason:
+        raise Stop(MISUSE, f"profile: {reason}") from None
+    print(ncu.table(found["kernels"], _elements(args.shape), found["cost"], found["lines"]))
+    print(f"for the GUI: {relative(found['result'])}")
     return GOOD

@@ -3,6 +3,10 @@
 
 Sets up what is missing and builds first. Writes report.md, report.json, report.csv, samples.jsonl and the pictures.
 Ctrl-C or a kill keeps what was measured; --resume goes on from there. Exit status 1 if a row gave a wrong result.
+Under torchrun or srun each process takes its part on its own GPU, and the first one makes one report of all.
+
+--from DIR measures nothing: it makes tables, CSV and pictures anew from what DIR holds. --check DIR says how old the
+figures in DIR are; exit status 1 if kernels/ or bench/ changed since.
 """
 
 from __future__ import annotations
@@ -12,14 +16,18 @@ import os
 import shutil
 from pathlib import Path
 
-from frontdoor import machine
+from frontdoor import machine, shard
 from frontdoor.options import regex
 from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
 
 TARGETS = ["bench/ssim_bench"]
 EXAMPLE = """./suite report
 ./suite report --set smoke --filter ':(production|pytorch_mssim):'
-./suite report --set sweep --out reports/out/sweep --resume"""
+./suite report --set sweep --out reports/out/sweep --resume
+torchrun --no-python --nproc-per-node 8 ./suite report --set sweep
+./suite report --peers --upstream-protocol
+./suite report --from reports/results/h200 --out /tmp/again
+./suite report --check reports/results/h200"""
 
 SAMPLES = "samples.jsonl"
 INTERRUPTED = 130
@@ -38,12 +46,36 @@ def arguments(parser):
     parser.add_argument(
         "--out", metavar="DIR", type=Path, default=ROOT / "reports" / "out", help="default: reports/out"
     )
+    parser.add_argument("--from", metavar="DIR", type=Path, dest="source", help="render what DIR holds")
+    parser.add_argument("--check", metavar="DIR", type=Path, help="how old the figures in DIR are")
+    parser.add_argument(
+        "--peers", action="store_true", help="time the packages themselves too, where Python can import them"
+    )
+    parser.add_argument(
+        "--upstream-protocol", action="store_true", help="the published benchmark's own protocol too, labelled as that"
+    )
     parser.add_argument(
         "--resume", action="store_true", help="go on from what DIR holds, with its set, device and filter"
     )
 
 
+def needs(args) -> tuple[str, list[str]]:
+    if args.check or args.source:
+        return "python", []
+    # The packages are timed beside our operator, through Python, and the baselines, through ctypes.
+    return "build", [] if args.peers else TARGETS
+
+
 def check(args):
+    if args.check and args.source:
+        raise Stop(MISUSE, "report: --check and --from exclude each other")
+    for flag, folder in (("--check", args.check), ("--from", args.source)):
+        if folder and not folder.is_dir():
+            raise Stop(MISUSE, f"report: {flag} {folder}: no such folder")
+    if args.check:
+        return
+    if args.source and not (args.source / SAMPLES).is_file():
+        raise Stop(MISUSE, f"report: --from {args.source}: there is no {SAMPLES} in it")
     if args.device == "cuda" and not machine.have_driver():
         raise Stop(CANNOT, "report: --device cuda: there is no CUDA device here")
     try:
@@ -81,7 +113,7 @@ def _begin(args, samples: Path) -> None:
     args.set, args.device, args.filter = args.set or "claim", args.device or "auto", args.filter or ""
 
 
-def _pass(context, args, samples: Path, settings: str) -> int:
+def _pass(context, args, samples: Path, settings: str, state: Path = STATE) -> int:
     from frontdoor.child import run_child
 
     program = ROOT / "build" / "bench" / "ssim_bench"
@@ -90,8 +122,8 @@ def _pass(context, args, samples: Path, settings: str) -> int:
     common = [str(program), "--set", args.set, "--device", args.device, "--settings", settings]
     if args.filter:
         common += ["--filter", args.filter]
-    listed = run_child([*common, "--list"], context.environment(), STATE / "list.log", quiet=settings == "stock")
-    names = {line.split(":")[1] for line in (STATE / "list.log").read_text().splitlines() if line.count(":") >= 5}
+    listed = run_child([*common, "--list"], context.environment(), state / "list.log", quiet=settings == "stock")
+    names = {line.split(":")[1] for line in (state / "list.log").read_text().splitlines() if line.count(":") >= 5}
     if settings == "stock" and (listed or len(names) < 2):
         return GOOD  # the filter leaves no baseline, or nothing to hold it against
     if listed:
@@ -100,10 +132,78 @@ def _pass(context, args, samples: Path, settings: str) -> int:
         samples.replace(samples.with_name("samples.previous.jsonl"))
     say(f"set {args.set}, " + ("baselines at their best settings" if settings == "best" else "baselines as they come"))
     resume = ["--resume"] if samples.exists() else []
-    return run_child([*common, "--out", str(samples), *resume], context.environment(), STATE / f"bench-{settings}.log")
+    return run_child([*common, "--out", str(samples), *resume], context.environment(), state / f"bench-{settings}.log")
+
+
+def _check(folder: Path) -> int:
+    from reports import check
+
+    try:
+        files = check.check(folder, ROOT)
+    except check.NoHistory as error:
+        raise Stop(CANNOT, f"report: --check: {error}") from None
+    except (OSError, ValueError) as error:
+        raise Stop(MISUSE, f"report: --check: {error}") from None
+    if not files:
+        raise Stop(MISUSE, f"report: --check {folder}: nothing in it")
+    print(check.text(files))
+    return WRONG if any(file.stale for file in files) else GOOD
+
+
+def _calibration(samples: Path) -> None:
+    """Puts this machine's calibration beside the run that it holds for."""
+    from reports import calibration
+    from reports.stream import Damaged, read
+
+    try:
+        environment = read(samples).environment
+    except (Damaged, OSError):
+        return
+    source = STATE / f"calibration-{environment.get('device')}.json"
+    target = samples.with_name(calibration.FILE)
+    if calibration.load(source, environment):
+        target.write_text(source.read_text())
+    elif target.exists() and not calibration.load(target, environment):
+        target.unlink()  # of another device
+
+
+def _more(context, args, samples: Path) -> int:
+    """What else was asked for beside the two passes."""
+    from frontdoor.child import run_child
+
+    if args.upstream_protocol:
+        say("the published benchmark's own protocol")
+        command = [str(ROOT / "build" / "bench" / "ssim_bench"), "--set", args.set, "--device", args.device]
+        command += ["--upstream-protocol", "--out", str(samples), "--resume"]
+        command += ["--filter", args.filter] if args.filter else []
+        status = run_child(command, context.environment(), STATE / "upstream.log")
+        if status:
+            return status
+    if args.peers:
+        say("the packages themselves, through Python")
+        command = [context.python, "-m", "bench.peers", "--device", args.device]
+        command += ["--out", str(samples.with_name("peers.json"))]
+        env = context.environment()
+        env["PYTHONPATH"] = os.pathsep.join(p for p in (str(ROOT), env.get("PYTHONPATH", "")) if p)
+        status = run_child(command, env, STATE / "peers.log")
+        if status == CANNOT:
+            warn("report: --peers: nothing to compare with here (see above); the report goes without")
+            return GOOD
+        return status
+    return GOOD
 
 
 def run(args, context):
+    if args.check:
+        return _check(args.check)
+    if args.source:
+        print(f"{_render(args, args.source / SAMPLES)}\n\nreport: {relative(args.out / 'report.md')}")
+        return GOOD
+    part = shard.here()
+    if part:
+        from frontdoor import sharded_report
+
+        return sharded_report.run(args, context, part, _pass, _render)
     samples = args.out / SAMPLES
     _begin(args, samples)
     wrong = False
@@ -115,11 +215,16 @@ def run(args, context):
         wrong |= status == WRONG
         if status not in (GOOD, WRONG):
             break
+    if status in (GOOD, WRONG):
+        status = _more(context, args, samples)
+        wrong |= status == WRONG
     interrupted = status == INTERRUPTED
     if status not in (GOOD, WRONG, INTERRUPTED):
         warn(f"report: the benchmark ended with status {status}; what it had measured is kept")
         wrong = True
     try:
+        if samples.exists():
+            _calibration(samples)
         text = _render(args, samples)
     except KeyboardInterrupt:
         text = ""
@@ -143,7 +248,7 @@ def _render(args, samples: Path) -> str:
         return "nothing was measured"
     try:
         return write(samples, args.out)[1]
-    except Damaged as error:
+    except (Damaged, ValueError) as error:
         raise Stop(WRONG, f"report: {error}") from None
     except OSError as error:
         raise Stop(

@@ -4,7 +4,9 @@
 
 #include <cuda_runtime.h>
 
+#include <atomic>
 #include <cstdint>
+#include <mutex>
 
 #include "../defect.hpp"
 #include "../ssim.hpp"
@@ -39,6 +41,48 @@ inline Status to_status(cudaError_t error, const char* operation) {
                        cudaGetErrorName(error));
 }
 
+/// An attribute of the current device; the driver is asked once for each device. `otherwise` where there is none.
+template <cudaDeviceAttr kAttribute>
+int device_attribute(int otherwise) {
+  constexpr int kDevices = 64;
+  static std::atomic<int> known[kDevices] = {};  // value + 1; 0 is not known yet
+  int device = 0, value = otherwise;
+  if (cudaGetDevice(&device) != cudaSuccess) return otherwise;
+  if (device < kDevices) {
+    if (const int found = known[device].load(std::memory_order_relaxed)) return found - 1;
+  }
+  if (cudaDeviceGetAttribute(&value, kAttribute, device) != cudaSuccess) return otherwise;
+  if (device < kDevices) known[device].store(value + 1, std::memory_order_relaxed);
+  return value;
+}
+
+/// Lets a kernel have so much dynamic shared memory on the current device, or more if it was allowed that before. Each
+/// thread remembers the last kernels that it asked for: the driver takes longer to answer than a launch can spare.
+inline cudaError_t allow_shared_memory(const void* kernel, std::size_t bytes) {
+  struct Known {
+    const void* kernel;
+    int device;
+    std::size_t bytes;
+  };
+  constexpr std::size_t kKnown = 16;
+  thread_local Known known[kKnown] = {};
+  int device = 0;
+  if (const cudaError_t error = cudaGetDevice(&device); error != cudaSuccess) return error;
+  Known& entry = known[(reinterpret_cast<std::uintptr_t>(kernel) / 16 + static_cast<unsigned>(device)) % kKnown];
+  if (entry.kernel == kernel && entry.device == device && entry.bytes >= bytes) return cudaSuccess;
+  static std::mutex mutex;  // what another thread was promised must not shrink
+  const std::lock_guard lock(mutex);
+  cudaFuncAttributes attributes{};
+  if (const cudaError_t error = cudaFuncGetAttributes(&attributes, kernel); error != cudaSuccess) return error;
+  if (static_cast<std::size_t>(attributes.maxDynamicSharedSizeBytes) < bytes) {
+    const cudaError_t error =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(bytes));
+    if (error != cudaSuccess) return error;
+  }
+  entry = {kernel, device, bytes};
+  return cudaSuccess;
+}
+
 /// Launches kernel<<<grid, block, shared_bytes, stream>>>(arguments...); no synchronisation. Arguments are converted to
 /// the kernel's parameter types. More than 48 KB of shared memory is requested from the driver here.
 template <typename... Parameters, typename... Given>
@@ -55,9 +99,7 @@ static  // every file has its own defect_on_card
   }
 #endif
   if (shared_bytes > 48 * 1024) {
-    const cudaError_t error =
-        cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel), cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             static_cast<int>(shared_bytes));
+    const cudaError_t error = allow_shared_memory(reinterpret_cast<const void*>(kernel), shared_bytes);
     if (error != cudaSuccess) return to_status(error, name);
   }
   return [&](Parameters... converted) {
@@ -74,13 +116,7 @@ inline Status fill_zero(void* pointer, std::size_t bytes, void* stream) {
 }
 
 /// Multiprocessors of the current device.
-inline int multiprocessors() {
-  if (SSIM_LIKE_EMULATION) return 3;
-  int device = 0, count = 1;
-  if (cudaGetDevice(&device) != cudaSuccess) return 1;
-  cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device);
-  return count;
-}
+inline int multiprocessors() { return SSIM_LIKE_EMULATION ? 3 : device_attribute<cudaDevAttrMultiProcessorCount>(1); }
 
 /// The block's dynamic shared memory as a T. Its content is undefined when the block starts.
 template <typename T>

@@ -15,11 +15,8 @@ namespace ssim::SSIM_CUDA_NAMESPACE {
 
 /// 10 * major + minor of the current device.
 inline int compute_capability() {
-  int device = 0, major = 0, minor = 0;
-  if (cudaGetDevice(&device) != cudaSuccess) return 0;
-  cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device);
-  cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, device);
-  return 10 * major + minor;
+  return 10 * device_attribute<cudaDevAttrComputeCapabilityMajor>(0) +
+         device_attribute<cudaDevAttrComputeCapabilityMinor>(0);
 }
 
 /// Shared memory of a multiprocessor of the architecture that is being compiled for, or a little less (CUDA programming
@@ -29,20 +26,10 @@ inline constexpr int kSharedBytesOfMultiprocessor = 100 * 1024;
 #else
 inline constexpr int kSharedBytesOfMultiprocessor = 164 * 1024;
 #endif
-inline int shared_bytes_of_multiprocessor() {
-  int device = 0, bytes = 0;
-  if (cudaGetDevice(&device) != cudaSuccess) return 0;
-  cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerMultiprocessor, device);
-  return bytes;
-}
+inline int shared_bytes_of_multiprocessor() { return device_attribute<cudaDevAttrMaxSharedMemoryPerMultiprocessor>(0); }
 
 /// Shared memory that one block may ask for on the current device.
-inline int shared_bytes_of_block() {
-  int device = 0, bytes = 0;
-  if (cudaGetDevice(&device) != cudaSuccess) return 0;
-  cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device);
-  return bytes;
-}
+inline int shared_bytes_of_block() { return device_attribute<cudaDevAttrMaxSharedMemoryPerBlockOptin>(0); }
 
 /// sync_block, and whether any thread of the block came with true.
 __device__ __forceinline__ bool sync_block_or(bool value) { return __syncthreads_or(value); }

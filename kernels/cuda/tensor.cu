@@ -68,6 +68,8 @@ Status launch_forward(const Problem& problem, const Arguments& arguments) {
   const std::int64_t most = most_blocks<Feed>(), blocks = outputs < most ? outputs : most;
   divide(p.plan, problem.planes(), blocks);
   p.statistics = statistics_parameters(problem);
+  p.c1 = problem.c1;
+  p.c2 = problem.c2;
   p.count = static_cast<double>(problem.counted());
   char* base = static_cast<char*>(arguments.workspace);
   p.counter = reinterpret_cast<unsigned*>(base);

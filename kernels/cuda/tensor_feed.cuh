@@ -15,7 +15,6 @@ namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
 inline constexpr int kBoxColumns = 128;  // columns of statistics that a box of pixels is for
 inline constexpr int kLoadColumns = kBoxColumns + 2 * kReach;
 inline constexpr int kWarpsOfBox = 4, kWarpColumns = kBoxColumns / kWarpsOfBox;
-inline constexpr int kAttempts = 2;  // passes over the images, the second only where the first overflows
 
 /// How the work is divided. Rows and columns are those of the image.
 struct Plan {
@@ -86,7 +85,13 @@ struct alignas(128) Stage {
   float x[kBoxes][kGroup][kLoadColumns], y[kBoxes][kGroup][kLoadColumns];
 };
 
-/// Stages that tensor copies fill and warps empty. Loads are numbered from 0 through all attempts.
+/// A thread's first pixel of those that its warp needs, in x or y of a stage.
+__device__ __forceinline__ int first_pixel(int thread) {
+  const int lane = thread % 32, warp = thread / 32;
+  return (warp / kWarpsOfBox * kGroup + lane / 4) * kLoadColumns + warp % kWarpsOfBox * kWarpColumns + lane % 4 * 4;
+}
+
+/// Stages that tensor copies fill and warps empty. Loads are numbered from 0.
 template <int kBoxes, int kStages>
 struct TensorRing {
   Stage<kBoxes> stage[kStages];
@@ -150,7 +155,7 @@ class TensorFeed {
     sync_block();
   }
 
-  /// Starts the block's share from its beginning. All that was loaded before has been taken.
+  /// Starts the block's share.
   __device__ __forceinline__ void begin() {
     if (!asks_) return;
     ring_.cursor.begin();

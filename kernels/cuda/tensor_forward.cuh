@@ -9,6 +9,7 @@
 #pragma once
 
 #include "block_mean.cuh"
+#include "range_fallback.cuh"
 #include "tensor_statistics.cuh"
 
 namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
@@ -21,29 +22,26 @@ struct ForwardParameters {
   int margin;  // positions nearer to the edge do not count
   Plan plan;
   StatisticsParameters statistics;
+  float c1, c2;  // of the formula
   double count;
   double* sums;
   unsigned* counter;
   double* mean;
 };
 
+/// A thread's sums of 1 - SSIM, in shared memory because registers are scarce.
+struct ForwardTotal {
+  double done;     // of segments that are through
+  float2 segment;  // half of the current one's, in two fp32 numbers
+};
+
 /// One warp's state.
 class ForwardWarp {
  public:
-  __device__ __forceinline__ ForwardWarp(const ForwardParameters& p, float2& total)
-      : p_(p), total_(total), statistics_(p.statistics) {
-    const int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    first_pixel_ =
-        (warp / kWarpsOfBox * kGroup + lane / 4) * kLoadColumns + warp % kWarpsOfBox * kWarpColumns + lane % 4 * 4;
+  __device__ __forceinline__ ForwardWarp(const ForwardParameters& p, ForwardTotal& total, fallback::Buffer& buffer)
+      : p_(p), total_(total), buffer_(buffer), statistics_(p.statistics) {
+    total_ = {0, {0, 0}};
   }
-
-  /// Starts the block's share of the work.
-  __device__ __forceinline__ void attempt(int i) {
-    statistics_.attempt(i);
-    total_ = {0, 0};
-    for (float& loss : loss_) loss = 0;
-  }
-  __device__ __forceinline__ bool last_attempt() const { return statistics_.last_attempt(); }
 
   __device__ __forceinline__ void begin(const Segment& segment) {
     const int g = threadIdx.x % 32 / 4;
@@ -52,17 +50,20 @@ class ForwardWarp {
       const int column = segment.column + static_cast<int>(threadIdx.x / 32) * kWarpColumns + 8 * i + g;
       if (column >= p_.margin && column < p_.width - p_.margin) counts_ |= 1 << i;
     }
-    statistics_.begin(plane_pivot(p_.x, p_.y, segment.plane, p_.height, p_.width));
+    const Sample sample = plane_sample(p_.x, p_.y, segment.plane, p_.height, p_.width, p_.statistics.range);
+    statistics_.begin(sample);
+    if (sample.bright) total_.segment.x = kNotFinite;
     rows_left_ = p_.height - 2 * p_.margin - segment.first * kGroup;
   }
 
   template <int kSlot, bool kOutput, typename AnyFeed>
   __device__ __forceinline__ void step(AnyFeed& feed) {
     const auto& stage = feed.acquire();
+    const int pixel = first_pixel(current_thread());
     const int rows = rows_left_;
     if (kOutput) rows_left_ -= kGroup;
     statistics_.step<kSlot, kOutput>(
-        &stage.x[0][0][0] + first_pixel_, &stage.y[0][0][0] + first_pixel_, [&] { feed.release(); },
+        &stage.x[0][0][0] + pixel, &stage.y[0][0][0] + pixel, [&] { feed.release(); },
         [&](int tile, float(&out)[kStatistics][4]) {
           if (rows < kGroup) keep_rows(out, rows);
           add_pair(out, 0, loss_[2 * tile]);
@@ -70,22 +71,33 @@ class ForwardWarp {
         });
   }
 
-  /// Adds what the steps since the last call gave to the total.
+  /// Adds what the steps since the last call gave to the segment's total.
   __device__ __forceinline__ void flush() {
     float sum = 0;
     for (int i = 0; i < 4; ++i) {
       sum += counts_ & 1 << i ? loss_[i] : 0;
       loss_[i] = 0;
     }
-    add_to_total(total_, sum);
+    add_to_total(total_.segment, sum);
   }
 
-  __device__ __forceinline__ bool overflowed() const { return !is_finite(total_.x); }
-
-  /// Sum of 1 - SSIM over all positions of this lane.
-  __device__ __forceinline__ double total() const {
-    return 2 * (static_cast<double>(total_.x) + static_cast<double>(total_.y));
+  /// Adds the segment's total, or what plain fp32 makes of the warp's columns where fp16 could not hold them.
+  __device__ __forceinline__ void end(const Segment& segment) {
+    double sum = 2 * (static_cast<double>(total_.segment.x) + static_cast<double>(total_.segment.y));
+    if (ballot(!is_finite(total_.segment.x)) != 0) {  // or set so, where the plane is known to be out of range
+      const fallback::Images images{p_.x, p_.y, p_.width, p_.height, p_.margin, p_.c1, p_.c2};
+      const int first = p_.plan.origin_row + segment.first * kGroup, end = first + segment.outputs * kGroup;
+      const int last = p_.height - p_.margin;
+      sum = fallback::value(images,
+                            {segment.plane, segment.column + static_cast<int>(threadIdx.x / 32) * kWarpColumns, first,
+                             end < last ? end : last},
+                            buffer_);
+    }
+    total_.done += sum;
+    total_.segment = {0, 0};
   }
+
+  __device__ __forceinline__ double total() const { return total_.done; }
 
  private:
   /// Output rows from `rows` on do not count: with all statistics zero their 1 - SSIM is zero.
@@ -110,44 +122,41 @@ class ForwardWarp {
   }
 
   const ForwardParameters& p_;
-  float2& total_;
+  ForwardTotal& total_;
+  fallback::Buffer& buffer_;
   Statistics statistics_;
   float loss_[4] = {};  // (1 - SSIM) / 2, one a column of the lane
   int counts_ = 0;      // bit i: that column counts
   int rows_left_;
-  int first_pixel_;  // of the lane, in a stage
 };
 
 template <typename Feed>
 struct ForwardMemory {
   typename Feed::Memory feed;
-  float2 totals[32 * Feed::kWarps];
+  ForwardTotal totals[32 * Feed::kWarps];
+  fallback::Buffer buffers[Feed::kWarps];
   BlockMean mean;
 };
 
 /// The block's share of the work, by the warps that compute; the sum of 1 - SSIM over the positions of this lane.
 template <typename Feed>
 __device__ __forceinline__ double forward(const ForwardParameters& p, Feed& feed, ForwardMemory<Feed>& memory) {
-  ForwardWarp warp(p, memory.totals[threadIdx.x]);
-  warp.attempt(0);
-  for (;;) {
-    feed.begin();
-    Segment segment;
-    for (int done = 0; next_segment(p.plan, done, segment);) {
-      warp.begin(segment);
-      warp.template step<0, false>(feed);
-      warp.template step<1, false>(feed);
-      for (int left = segment.outputs;;) {
-        warp.template step<0, true>(feed);
-        if (--left == 0) break;
-        warp.template step<1, true>(feed);
-        warp.flush();
-        if (--left == 0) break;
-      }
+  ForwardWarp warp(p, memory.totals[threadIdx.x], memory.buffers[threadIdx.x / 32]);
+  feed.begin();
+  Segment segment;
+  for (int done = 0; next_segment(p.plan, done, segment);) {
+    warp.begin(segment);
+    warp.template step<0, false>(feed);
+    warp.template step<1, false>(feed);
+    for (int left = segment.outputs;;) {
+      warp.template step<0, true>(feed);
+      if (--left == 0) break;
+      warp.template step<1, true>(feed);
       warp.flush();
+      if (--left == 0) break;
     }
-    if (!sync_block_or(warp.overflowed()) || warp.last_attempt()) break;
-    warp.attempt(1);
+    warp.flush();
+    warp.end(segment);
   }
   feed.finish();
   return warp.total();
@@ -187,15 +196,12 @@ __global__ void __launch_bounds__(kWideThreads, 1) tensor_forward_wide(const __g
       total = forward(p, feed, memory);
     } else {
       lower_registers<ProducedFeed::kProducerRegisters>();
-      for (int attempt = 0;; ++attempt) {
-        if (threadIdx.x == kProducer) {
-          memory.feed.cursor.begin();
-          while (memory.feed.load(p.plan, p.map_x, p.map_y)) {
-          }
+      if (threadIdx.x == kProducer) {
+        memory.feed.cursor.begin();
+        while (memory.feed.load(p.plan, p.map_x, p.map_y)) {
         }
-        sync_warp();
-        if (!sync_block_or(false) || attempt == kAttempts - 1) break;
       }
+      sync_warp();
     }
     finish_mean<kWideThreads>(total, memory.mean, p.sums, p.counter, p.count, p.mean);
   }

@@ -11,12 +11,15 @@
 // 8 rows. A warp walks down its columns; each group of T goes at once into the three groups of outputs that it reaches,
 // of which two are pending.
 //
-// Two things keep the accuracy of fp32. s is taken less a pivot (plane_pivot): variances do not change, and E[s^2] -
-// ms^2 loses fewer places; without it photographs are off by 4e-6. And d^2 carries a factor f (kFactor).
+// Two things keep the accuracy of fp32. s is taken less a pivot (plane_sample): variances do not change, and
+// E[s^2] - ms^2 loses fewer places; without it photographs are off by 4e-6. And d^2 carries a factor (kFactor).
 //
-// Range: |x + y| < 190 and |x - y| < 48 everywhere, of which |x - y| < 6 in the first attempt. Beyond, fp16 overflows
-// and the results are NaN: an infinite hi times a weight of 0, or an infinite hi beside its lo of the other sign.
+// Range: |s - pivot| < 190 and |d| < 6. Beyond, fp16 overflows and the results are NaN: an infinite hi times a weight
+// of 0, or an infinite hi beside its lo of the other sign. range_fallback.cuh takes over.
 #pragma once
+
+#include <cmath>
+#include <limits>
 
 #include "tensor_feed.cuh"
 #include "tensor_operands.cuh"
@@ -25,9 +28,8 @@ namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
 
 inline constexpr int kStatistics = 4;  // s, d, s^2, f d^2
 
-/// What d^2 is multiplied by, because small ones would lose their places among fp16's subnormals. The first factor is
-/// for images as they are; it holds |d| < 6. Where that overflows, a block does its share again with the second.
-inline constexpr double kFactor[kAttempts] = {1024, 16};
+/// What d^2 is multiplied by, because small ones would lose their places among fp16's subnormals.
+inline constexpr double kFactor = 1024;
 
 /// Tensor cores cut their sums off: E[s^2] - ms^2 and E[d^2] - md^2 come out too large by about 1.5e-7 of the squared
 /// means. Determined in the emulation, with which a card agrees to 3e-8 of the mean, as what leaves photographs, their
@@ -38,11 +40,12 @@ inline constexpr float kCutOffMd = 0x1.fffffcp-1f;
 
 /// Constants of SSIM in the units of the statistics, which all carry the square of the sum of the weights.
 struct StatisticsParameters {
-  unsigned weights[32];                 // fp16 bits of tap i, 0 from tap 11 on
-  float scale;                          // of a mean, in the units of the statistics
-  float c1, c2;                         // 2 C1 and 2 C2 in the scale of the squared means
-  unsigned factor[kAttempts];           // of d^2, fp16 bits in both halves
-  float scale_ss, scale_dd[kAttempts];  // from the scales of E[s^2] and factor * E[d^2] to that of the squared means
+  unsigned weights[32];      // fp16 bits of tap i, 0 from tap 11 on
+  float scale;               // of a mean, in the units of the statistics
+  float c1, c2;              // 2 C1 and 2 C2 in the scale of the squared means
+  unsigned factor;           // of d^2, fp16 bits in both halves
+  float scale_ss, scale_dd;  // from the scales of E[s^2] and factor * E[d^2] to that of the squared means
+  float range;               // of the data, as C1 has it
 };
 
 inline StatisticsParameters statistics_parameters(const Problem& problem) {
@@ -53,24 +56,37 @@ inline StatisticsParameters statistics_parameters(const Problem& problem) {
   p.c2 = static_cast<float>(2 * scale * scale * static_cast<double>(problem.c2));
   p.scale = static_cast<float>(scale);
   p.scale_ss = static_cast<float>(scale * (1 - kCutOffS));
-  for (int i = 0; i < kAttempts; ++i) {
-    p.factor[i] = exact_half_bits(kFactor[i]) * 0x10001u;
-    p.scale_dd[i] = static_cast<float>(scale * (1 - kCutOffD) / kFactor[i]);
-  }
+  p.factor = exact_half_bits(kFactor) * 0x10001u;
+  p.scale_dd = static_cast<float>(scale * (1 - kCutOffD) / kFactor);
+  p.range = 100 * std::sqrt(problem.c1);
   return p;
 }
 
-/// What is taken from every s of a plane: the mean of 32 of its pixels, to fp16, so that taking it away seldom rounds.
-/// The same for each part of the plane, so that results do not depend on how the work is divided. Whole warp.
-__device__ __forceinline__ float plane_pivot(const float* x, const float* y, int plane, int height, int width) {
+/// What 32 pixels of a plane tell of it. The same for each part of the plane, so that results do not depend on how the
+/// work is divided.
+struct Sample {
+  /// What is taken from every s: the mean, to fp16, so that taking it away seldom rounds. Not beyond the range of the
+  /// data, for it costs places where an image is near zero.
+  float pivot;
+  bool bright;  // one beyond four times the range of the data
+  bool dark;    // all below a hundredth of it: fp16 would round them too much for the gradient
+};
+
+/// Whole warp.
+__device__ __forceinline__ Sample plane_sample(const float* x, const float* y, int plane, int height, int width,
+                                               float range) {
   const int lane = threadIdx.x % 32;
   const int row = static_cast<int>(static_cast<std::int64_t>(2 * (lane / 8) + 1) * height / 8);
   const int column = static_cast<int>(static_cast<std::int64_t>(2 * (lane % 8) + 1) * width / 16);
   const std::int64_t at = (static_cast<std::int64_t>(plane) * height + row) * width + column;
-  float sum = load_readonly(x + at) + load_readonly(y + at);
+  const float one = load_readonly(x + at), other = load_readonly(y + at);
+  float sum = one + other;
   for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
-  const float pivot = low_half(pack_half2(sum / 32, 0));
-  return pivot - pivot == 0 ? pivot : 0;
+  float mean = sum / 32;
+  if (!(mean < range)) mean = range;  // NaN too
+  if (mean < -range) mean = -range;
+  const auto beyond = [&](float level) { return one > level || one < -level || other > level || other < -level; };
+  return {low_half(pack_half2(mean, 0)), ballot(beyond(4 * range)) != 0, ballot(beyond(range / 100)) == 0};
 }
 
 /// SSIM's terms at one position, in those units: 1 - SSIM = 1 - (1 - 2 m / (a + m)) (1 - 2 e / (g + e)).
@@ -87,16 +103,9 @@ class Statistics {
     weights_.load(p.weights[threadIdx.x % 32], p.weights[31]);
   }
 
-  /// With which of the factors of d^2.
-  __device__ __forceinline__ void attempt(int i) {
-    factor_ = p_.factor[i];
-    scale_dd_ = p_.scale_dd[i];
-  }
-  __device__ __forceinline__ bool last_attempt() const { return factor_ == p_.factor[kAttempts - 1]; }
-
   /// At the top of a strip or of a part of one.
-  __device__ __forceinline__ void begin(float pivot) {
-    pivot_ = pivot;
+  __device__ __forceinline__ void begin(const Sample& sample) {
+    pivot_ = sample.pivot;
     if (SSIM_DEFECT(stale_pending)) return;
     for (auto& slot : pending_) {
       for (auto& tile : slot) {
@@ -148,7 +157,7 @@ class Statistics {
     t.a = fma(t.shifted, t.shifted, SSIM_DEFECT(wrong_c1) ? p_.c2 : p_.c1);
     t.m = md * (md * kCutOffMd);
     t.g = fma(-ms, ms, fma(p_.scale_ss, out[2][i], p_.c2));
-    t.e = fma(scale_dd_, out[3][i], -t.m);
+    t.e = fma(p_.scale_dd, out[3][i], -t.m);
     return t;
   }
 
@@ -162,14 +171,13 @@ class Statistics {
     split(s, operands[0], weights_.minus_identity);
     split(d, operands[1], weights_.minus_identity);
     square<false>(operands[0], operands[2], 0);
-    square<true>(operands[1], operands[3], factor_);
+    square<true>(operands[1], operands[3], p_.factor);
   }
 
   const StatisticsParameters& p_;
   Weights<Order::pixels> weights_;
   float pending_[2][2][kStatistics][4];  // [slot][tile][statistic]
   float pivot_;                          // taken from s
-  unsigned factor_;
   float scale_dd_;
 };
 
@@ -179,6 +187,8 @@ __device__ __forceinline__ void add_to_total(float2& own, float sum) {
   const float total = before.x + sum;
   own = {total, before.y + (sum - (total - before.x))};
 }
+
+inline constexpr float kNotFinite = std::numeric_limits<float>::infinity();
 
 __device__ __forceinline__ bool is_finite(float v) { return v - v == 0; }
 

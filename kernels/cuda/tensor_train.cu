@@ -5,9 +5,13 @@
 // Run: ./suite test --filter tensor_train ; ./suite profile tensor_train
 #include "tensor_train.cuh"
 
+#include <algorithm>
+
 #include "tensor_rows.hpp"
 
 namespace ssim::SSIM_CUDA_NAMESPACE {
+
+Implementation stream();
 
 namespace tensor_cores {
 namespace {
@@ -15,15 +19,31 @@ namespace {
 std::int64_t strips(const Problem& p) { return (p.width + kGradientColumns - 1) / kGradientColumns; }
 std::int64_t groups(const Problem& p) { return (p.height + kGroup - 1) / kGroup; }
 
-std::int64_t train_workspace_bytes(const Problem&, Mode) {
-  return kControlBytes + (std::int64_t{8} * multiprocessors() + 255) / 256 * 256;
+std::int64_t line_length(const Problem& p) { return p.planes() * strips(p) * (groups(p) + 2 * kTrainLead); }
+
+/// One a multiprocessor; more where a share would have more segments than can be remembered.
+std::int64_t blocks(const Problem& p) {
+  const std::int64_t outputs = p.planes() * strips(p) * groups(p), most = multiprocessors();
+  const std::int64_t longest = (kMostSegments - 2) * (groups(p) + 2 * kTrainLead);
+  const std::int64_t least = (line_length(p) + longest - 1) / longest;
+  return least > most ? least : outputs < most ? outputs : most;
+}
+
+/// What runs where base pointers are not multiples of 16 bytes.
+const Implementation& unaligned() {
+  static const Implementation row = stream();
+  return row;
+}
+
+std::int64_t train_workspace_bytes(const Problem& p, Mode mode) {
+  return std::max(kControlBytes + (8 * blocks(p) + 255) / 256 * 256, unaligned().workspace_bytes(p, mode));
 }
 
 std::string train_supports(const Problem& p, Mode mode) {
   if (mode == Mode::infer) return "value and gradient only";
   if (p.width % 4 != 0) return "tensor copies: width a multiple of 4";
   if (!boxes_fit(p)) return "tensor copies: planes up to 2^37 pixels";
-  if (p.planes() * strips(p) * (groups(p) + 2 * kTrainLead) > std::int64_t{1} << 30) {
+  if (line_length(p) > std::int64_t{1} << 30) {
     return "up to 2^30 steps of 240 columns and 8 rows";
   }
   if (shared_bytes_of_block() < static_cast<int>(sizeof(TrainMemory)) && compute_capability() != 0) {
@@ -38,10 +58,8 @@ Cost train_cost(const Problem& p, Mode) {
 }
 
 Status value_and_grad(const Problem& problem, const Arguments& arguments) {
-  if (!aligned(problem, arguments) || reinterpret_cast<std::uintptr_t>(arguments.grad_x) % 16 != 0) {
-    return Status::error(Status::Code::unsupported, "x = %p, y = %p, grad_x = %p: tensor copies need multiples of 16",
-                         static_cast<const void*>(arguments.x), static_cast<const void*>(arguments.y),
-                         static_cast<void*>(arguments.grad_x));
+  if (!aligned(problem, arguments) || reinterpret_cast<std::uintptr_t>(arguments.grad_x) % 8 != 0) {
+    return unaligned().value_and_grad(problem, arguments);
   }
   TrainParameters p{};
   p.x = arguments.x;
@@ -57,10 +75,10 @@ Status value_and_grad(const Problem& problem, const Arguments& arguments) {
             .origin_row = 0,
             .share = 0,
             .longer = 0};
-  const std::int64_t outputs = problem.planes() * p.plan.strips * p.plan.groups;
-  const std::int64_t most = multiprocessors(), blocks = outputs < most ? outputs : most;
-  divide(p.plan, problem.planes(), blocks);
+  divide(p.plan, problem.planes(), blocks(problem));
   p.statistics = statistics_parameters(problem);
+  p.c1 = problem.c1;
+  p.c2 = problem.c2;
   p.count = static_cast<double>(problem.counted());
   p.unit = 4 / (kFieldScale * p.count);
   p.weight = arguments.weight;
@@ -71,7 +89,7 @@ Status value_and_grad(const Problem& problem, const Arguments& arguments) {
   p.mean = arguments.mean;
   const Status status = make_maps(p.map_x, p.map_y, problem, arguments, kGroup, kLoadColumns);
   if (!status) return status;
-  return launch("tensor_train", tensor_train, dim3(static_cast<unsigned>(blocks)), dim3(kTrainThreads),
+  return launch("tensor_train", tensor_train, dim3(static_cast<unsigned>(blocks(problem))), dim3(kTrainThreads),
                 sizeof(TrainMemory), arguments.stream, p);
 }
 

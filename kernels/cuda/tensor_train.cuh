@@ -16,10 +16,13 @@
 // and fields (2 x 310), and 3.75 tiles of 16 columns of gradient (240 each): 3050 cycles for 480 elements, 6.1 ps an
 // element at 100 %; reports/lab-notes.md has the parts.
 //
-// Range: that of the statistics, and fields below 65504 / kFieldScale. Beyond, NaN.
+// Range: that of the statistics, and fields below 65504 / kFieldScale. A warp notes the segments in which it got
+// anything that is not finite; when the block is through, those warps' columns are done again in plain fp32
+// (range_fallback.cuh).
 #pragma once
 
 #include "block_mean.cuh"
+#include "range_fallback.cuh"
 #include "tensor_statistics.cuh"
 
 namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
@@ -37,6 +40,9 @@ inline constexpr int kTrainStages = 8, kFieldStages = 3;
 /// Fields are largest where images are flat: 1 / (2 C2) = 556 for q~, about twice that for F~ of images in [0, 1].
 inline constexpr float kFieldScale = 8;
 
+/// Segments of a block's share: that many bits remember which of them are to be repaired.
+inline constexpr int kMostSegments = 256;
+
 struct TrainParameters {
   TensorMap map_x, map_y;
   const float *x, *y;
@@ -44,7 +50,8 @@ struct TrainParameters {
   int margin;  // positions nearer to the edge do not count
   Plan plan;
   StatisticsParameters statistics;
-  double unit;  // 4 / (kFieldScale * positions)
+  float c1, c2;  // of the formula
+  double unit;   // 4 / (kFieldScale * positions)
   const float* weight;
   float* grad_x;
   double count;
@@ -64,12 +71,21 @@ struct GradientConstants {
   float unit, pivot;  // of the gradient; of the plane
 };
 
+/// Whole warp: notes that segment number `index` of the share needs repair, by the warp's own words.
+__device__ __forceinline__ void note(unsigned (&repair)[kMostSegments / 32], int index) {
+  sync_warp();
+  if (threadIdx.x % 32 == 0) repair[index / 32] |= 1u << index % 32;
+  sync_warp();
+}
+
 struct TrainMemory {
   TensorRing<kFieldBoxes, kTrainStages> images;
   FieldStage fields[kFieldStages];
   Mbarrier full[kFieldStages], empty[kFieldStages];
   GradientConstants constants[kGradientWarps];
-  float2 totals[kTrainThreads];
+  float2 totals[32 * kFieldWarps];                                    // of the current segment, in two fp32 numbers
+  double done[32 * kFieldWarps];                                      // of the segments before
+  unsigned repair[kFieldWarps + kGradientWarps][kMostSegments / 32];  // bit i: segment i, by the warp that found it
   BlockMean mean;
 };
 
@@ -77,14 +93,15 @@ struct TrainMemory {
 class FieldWarp {
  public:
   __device__ __forceinline__ FieldWarp(const TrainParameters& p, TrainMemory& memory)
-      : p_(p), memory_(memory), statistics_(p.statistics) {}
+      : p_(p), memory_(memory), statistics_(p.statistics) {
+    memory.totals[threadIdx.x] = {0, 0};
+    memory.done[threadIdx.x] = 0;
+  }
 
-  /// The block's share of the work, with factor i of d^2.
-  __device__ __forceinline__ void run(int i) {
-    statistics_.attempt(i);
-    loss_ = 0;
+  /// The block's share of the work.
+  __device__ __forceinline__ void run() {
     Segment segment;
-    for (int done = 0; next_segment(p_.plan, done, segment);) {
+    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
       begin(segment);
       step<0, false>(0);
       step<1, false>(0);
@@ -96,8 +113,34 @@ class FieldWarp {
         if (--left == 0) break;
       }
       flush();
+      end(index);
     }
   }
+
+  /// After a barrier of the block: does again what this warp and its gradient warp noted.
+  __device__ __forceinline__ void repair() {
+    const int warp = static_cast<int>(threadIdx.x / 32);
+    auto& buffer = reinterpret_cast<fallback::Buffer*>(&memory_.images.stage[0])[warp];
+    const fallback::Images images{p_.x, p_.y, p_.width, p_.height, p_.margin, p_.c1, p_.c2};
+    Segment segment;
+    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
+      const int first = segment.first * kGroup, end = first + segment.outputs * kGroup;
+      const int last = end < p_.height ? end : p_.height;
+      if (memory_.repair[warp][index / 32] >> index % 32 & 1) {
+        const int own = warp * kWarpColumns - kReach, lane = static_cast<int>(threadIdx.x % 32);
+        const double loss = fallback::value(images, {segment.plane, segment.column + own, first, last}, buffer);
+        if (own + lane >= 0 && own + lane < kGradientColumns) memory_.done[threadIdx.x] += loss;
+      }
+      if (memory_.repair[kFieldWarps + warp][index / 32] >> index % 32 & 1) {
+        const int own = warp * kTilesOfWarp * 16;  // of the gradient warp
+        fallback::gradient(images, {segment.plane, segment.column + own, first, last},
+                           static_cast<float>(weight() / p_.count), p_.grad_x,
+                           own + 32 <= kGradientColumns ? 32 : kGradientColumns - own, buffer);
+      }
+    }
+  }
+
+  __device__ __forceinline__ double total() const { return memory_.done[threadIdx.x]; }
 
  private:
   // Bits of flags_; the first two stand for the lane's four columns g, g + 8, g + 16, g + 24.
@@ -116,7 +159,9 @@ class FieldWarp {
     }
     if (ballot(flags_ % kCounts == kCounts - 1) == 0xffffffffu) flags_ |= kAllInside;
     row_ = (segment.first - 1) * kGroup;
-    statistics_.begin(plane_pivot(p_.x, p_.y, segment.plane, p_.height, p_.width));
+    const Sample sample = plane_sample(p_.x, p_.y, segment.plane, p_.height, p_.width, p_.statistics.range);
+    statistics_.begin(sample);
+    if (sample.bright) memory_.totals[threadIdx.x].x = kNotFinite;
   }
 
   /// left: outputs of this segment from here on. The first and the last are there for their neighbours' gradient alone.
@@ -125,9 +170,7 @@ class FieldWarp {
     const auto& stage = memory_.images.wait(taken_);
     const bool plain = flags_ & kAllInside && row_ >= p_.margin && row_ + kGroup <= p_.height - p_.margin;
     const bool counted = left != 1 && flags_ & kBegun;
-    const int thread = current_thread(), lane = thread % 32, warp = thread / 32;
-    const int pixel =
-        (warp / kWarpsOfBox * kGroup + lane / 4) * kLoadColumns + warp % kWarpsOfBox * kWarpColumns + lane % 4 * 4;
+    const int pixel = first_pixel(current_thread());
     statistics_.step<kSlot, kOutput>(
         &stage.x[0][0][0] + pixel, &stage.y[0][0][0] + pixel, [&] { memory_.images.release(taken_++); },
         [&](int tile, float(&out)[kStatistics][4]) {
@@ -192,6 +235,19 @@ class FieldWarp {
     loss_ = 0;
   }
 
+  /// Adds the segment's total, or notes that it is none.
+  __device__ __forceinline__ void end(int index) {
+    float2& own = memory_.totals[current_thread()];
+    if (ballot(!is_finite(own.x)) == 0) {
+      memory_.done[current_thread()] += 2 * (static_cast<double>(own.x) + static_cast<double>(own.y));
+    } else {
+      note(memory_.repair[current_thread() / 32], index);
+    }
+    own = {0, 0};
+  }
+
+  __device__ __forceinline__ double weight() const { return p_.weight ? static_cast<double>(*p_.weight) : 1.0; }
+
   const TrainParameters& p_;
   TrainMemory& memory_;
   Statistics statistics_;
@@ -216,7 +272,7 @@ class GradientWarp {
     if (loads()) memory_.images.cursor.begin();
     for (int i = 0; i < kTrainStages; ++i) load();
     Segment segment;
-    for (int done = 0; next_segment(p_.plan, done, segment);) {
+    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
       begin(segment);
       step<0, false>();
       step<1, false>();
@@ -227,10 +283,9 @@ class GradientWarp {
         if (--left == 0) break;
       }
       for (int i = 0; i < kTrainLead; ++i) release();  // the last groups of images have no gradient here
+      if (ballot(!is_finite(check_)) != 0) note(memory_.repair[current_thread() / 32], index);
     }
   }
-
-  __device__ __forceinline__ bool overflowed() const { return !is_finite(check_); }
 
  private:
   __device__ __forceinline__ static int warp() { return current_thread() / 32 - kFieldWarps; }
@@ -240,8 +295,9 @@ class GradientWarp {
 
   __device__ __forceinline__ void begin(const Segment& segment) {
     const int lane = threadIdx.x % 32;
-    const float pivot = plane_pivot(p_.x, p_.y, segment.plane, p_.height, p_.width);
-    if (lane == 0) own().pivot = pivot;
+    const Sample sample = plane_sample(p_.x, p_.y, segment.plane, p_.height, p_.width, p_.statistics.range);
+    if (lane == 0) own().pivot = sample.pivot;
+    check_ = sample.bright || sample.dark ? kNotFinite : 0;
     sync_warp();
     for (auto& slot : pending_) {
       for (auto& tile : slot) {
@@ -376,27 +432,25 @@ __global__ void __launch_bounds__(kTrainThreads, 1) tensor_train(const __grid_co
       }
       fence_mbarrier_init();
     }
-    float2& total = memory.totals[threadIdx.x];
+    for (unsigned i = threadIdx.x; i < sizeof(memory.repair) / sizeof(unsigned); i += kTrainThreads) {
+      (&memory.repair[0][0])[i] = 0;
+    }
     sync_block();
+    double total = 0;
     if (threadIdx.x < 32 * kFieldWarps) {
       raise_registers<kFieldRegisters>();
       FieldWarp warp(p, memory);
-      for (int attempt = 0;; ++attempt) {
-        total = {0, 0};
-        warp.run(attempt);
-        if (!sync_block_or(!is_finite(total.x)) || attempt == kAttempts - 1) break;
-      }
+      warp.run();
+      sync_block();
+      warp.repair();
+      total = warp.total();
     } else {
       lower_registers<kGradientRegisters>();
       GradientWarp warp(p, memory);
-      total = {0, 0};
-      for (int attempt = 0;; ++attempt) {
-        warp.run();
-        if (!sync_block_or(warp.overflowed()) || attempt == kAttempts - 1) break;
-      }
+      warp.run();
+      sync_block();
     }
-    const double loss = 2 * (static_cast<double>(total.x) + static_cast<double>(total.y));
-    finish_mean<kTrainThreads>(loss, memory.mean, p.sums, p.counter, p.count, p.mean);
+    finish_mean<kTrainThreads>(total, memory.mean, p.sums, p.counter, p.count, p.mean);
   }
 }
 

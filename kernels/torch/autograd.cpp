@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
-// The operator's derivative: forward computes value and gradient in one go, backward scales the gradient.
+// The operator's derivative: forward computes value and gradient in one go, backward scales the gradient; or, where the
+// thread's switch says so, forward computes the value and backward value and gradient.
 //
-// The result is one number, so its gradient to img1 is fixed up to the factor that comes from above; that factor is
-// multiplied in where it lies, without the host's seeing it on a GPU. Cost: one pass of 8 bytes an element, in place
-// when the graph is not kept; none on the CPU when the factor is 1.
+// The result is one number, so its gradient to img1 is fixed up to the factor that comes from above. That factor stays
+// on the device: a host that asked for it would wait for all work before.
+// Cost of scaling: one pass of 8 bytes an element, in place when the graph is not kept; none where the factor is 1,
+// which on CUDA the pass itself finds out. Of recomputing: the value once more.
 #include <ATen/TensorSubclassLikeUtils.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/mul.h>
@@ -14,9 +16,13 @@
 #include <torch/csrc/autograd/saved_variable.h>
 #include <torch/library.h>
 
-#include <memory>
+#include <string>
+#include <utility>
 
 #include "fused_ssim.hpp"
+#include "implementation.hpp"
+#include "node.hpp"
+#include "switches.hpp"
 
 #if SSIM_TORCH_CUDA
 #include <c10/cuda/CUDAGraphsC10Utils.h>
@@ -46,7 +52,25 @@ bool capturing(const at::Tensor& tensor) {
 #endif
 }
 
-struct FusedSsimBackward : Node {
+// Nothing that only the dispatcher could tell from memory that holds the values.
+bool plain(const at::Tensor& tensor) {
+  return !at::isTensorSubclassLike(tensor) && !tensor.is_neg() && !tensor._is_zerotensor();
+}
+
+// What both ways have in common: one edge to img1, and how a gradient leaves the node.
+struct FusedSsimNode : Node {
+  variable_list finished(at::Tensor gradient, const at::Tensor& factor) const {
+    if (at::GradMode::is_enabled()) {
+      // Edges to img1 and to the factor, so that every way to ask for a second derivative leads here.
+      auto stop = make_node<SecondDerivative>(
+          torch::autograd::edge_list{next_edge(0), torch::autograd::impl::gradient_edge(factor)});
+      torch::autograd::set_history(gradient, stop);
+    }
+    return {std::move(gradient)};
+  }
+};
+
+struct FusedSsimBackward final : FusedSsimNode {
   torch::autograd::SavedVariable gradient;
 
   std::string name() const override { return "FusedSsimBackward"; }
@@ -61,10 +85,14 @@ struct FusedSsimBackward : Node {
     const at::Tensor& factor = upstream[0];
     if (!factor.defined() || !task_should_compute_output(0)) return variable_list(1);
     at::Tensor saved = gradient.unpack();
+    const bool direct = !at::GradMode::is_enabled() && plain(saved) && plain(factor);
     // Nobody else can see the saved tensor, and nobody will ask for it again. A captured graph may be replayed.
-    const bool mine = !at::GradMode::is_enabled() && !torch::autograd::get_current_graph_task_keep_graph() &&
-                      !gradient.has_hooks() && !at::isTensorSubclassLike(saved) && !at::isTensorSubclassLike(factor) &&
+    const bool mine = direct && !torch::autograd::get_current_graph_task_keep_graph() && !gradient.has_hooks() &&
                       saved.use_count() <= 2 && !capturing(saved);
+#if SSIM_TORCH_CUDA
+    // What a hook hands back may be anything, what we kept is fp32 and contiguous.
+    if (direct && !gradient.has_hooks() && saved.is_cuda()) return {scale_cuda(saved, factor, mine)};
+#endif
     if (mine) {
       const bool unchanged = factor.is_cpu() && *factor.const_data_ptr<float>() == 1.0f;
       return {unchanged ? saved : saved.mul_(factor)};
@@ -74,15 +102,44 @@ struct FusedSsimBackward : Node {
       const at::NoGradGuard no_grad;
       result = at::mul(saved, factor);
     }
-    if (at::GradMode::is_enabled()) {
-      // Edges to img1 and to the factor, so that every way to ask for a second derivative leads here.
-      auto stop = std::make_shared<SecondDerivative>(
-          torch::autograd::edge_list{next_edge(0), torch::autograd::impl::gradient_edge(factor)});
-      torch::autograd::set_history(result, stop);
-    }
-    return {result};
+    return finished(std::move(result), factor);
   }
 };
+
+struct FusedSsimRecompute final : FusedSsimNode {
+  torch::autograd::SavedVariable img1, img2;
+  std::string padding;
+  Switches of_forward;
+
+  std::string name() const override { return "FusedSsimRecompute"; }
+
+  void release_variables() override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    img1.reset_data();
+    img2.reset_data();
+  }
+
+  variable_list apply(variable_list&& upstream) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    const at::Tensor& factor = upstream[0];
+    if (!factor.defined() || !task_should_compute_output(0)) return variable_list(1);
+    const at::Tensor x = img1.unpack(), y = img2.unpack();
+    at::Tensor result;
+    {
+      const SwitchScope scope(of_forward);  // this may be another thread
+      const at::AutoDispatchBelowADInplaceOrView below;
+      result = std::get<1>(fused_ssim_with_grad(x, y, padding, factor));
+    }
+    return finished(std::move(result), factor);
+  }
+};
+
+template <typename T>
+auto node_behind(const at::Tensor& img1) {
+  auto node = make_node<T>();
+  node->set_next_edges(torch::autograd::collect_next_edges(img1));
+  return node;
+}
 
 at::Tensor differentiable(const at::Tensor& img1, const at::Tensor& img2, c10::string_view padding, bool train) {
   const bool grad_mode = at::GradMode::is_enabled();
@@ -93,17 +150,29 @@ at::Tensor differentiable(const at::Tensor& img1, const at::Tensor& img2, c10::s
   TORCH_CHECK_NOT_IMPLEMENTED(
       !torch::autograd::isFwGradDefined(img1) && !torch::autograd::isFwGradDefined(img2),
       "fused_ssim: img1 or img2 carries a tangent; forward-mode derivatives are not implemented");
-  if (!(train && grad_mode && img1.requires_grad())) {
-    const at::AutoDispatchBelowADInplaceOrView below;
-    return fused_ssim(img1, img2, padding, train);
+  const bool keeps = train && grad_mode && img1.requires_grad();
+  if (!keeps || switches.backward == Backward::recompute) {
+    at::Tensor result;
+    {
+      const at::AutoDispatchBelowADInplaceOrView below;
+      result = fused_ssim(img1, img2, padding, train);
+    }
+    if (keeps) {
+      const auto node = node_behind<FusedSsimRecompute>(img1);
+      node->img1 = torch::autograd::SavedVariable(img1, /*is_output=*/false);
+      node->img2 = torch::autograd::SavedVariable(img2, /*is_output=*/false);
+      node->padding = std::string(padding);
+      node->of_forward = switches;
+      torch::autograd::set_history(result, node);
+    }
+    return result;
   }
   at::Tensor result, gradient;
   {
     const at::AutoDispatchBelowADInplaceOrView below;
     std::tie(result, gradient) = fused_ssim_with_grad(img1, img2, padding);
   }
-  auto node = std::shared_ptr<FusedSsimBackward>(new FusedSsimBackward, torch::autograd::deleteNode);
-  node->set_next_edges(torch::autograd::collect_next_edges(img1));
+  const auto node = node_behind<FusedSsimBackward>(img1);
   node->gradient = torch::autograd::SavedVariable(gradient, /*is_output=*/false);
   torch::autograd::set_history(result, node);
   return result;
@@ -115,4 +184,5 @@ at::Tensor differentiable(const at::Tensor& img1, const at::Tensor& img2, c10::s
 TORCH_LIBRARY_IMPL(ssim, Autograd, library) {
   library.impl("fused_ssim", ssim::op::differentiable);
   library.impl("fused_ssim_with_grad", torch::autograd::autogradNotImplementedFallback());
+  library.impl("fused_ssim_with_grad.number", torch::autograd::autogradNotImplementedFallback());
 }

@@ -4,6 +4,8 @@
 #include <c10/core/SymBool.h>
 #include <c10/util/Exception.h>
 
+#include <cmath>
+
 namespace ssim::op {
 namespace {
 
@@ -45,6 +47,23 @@ Padding check_inputs(const at::Tensor& img1, const at::Tensor& img2, c10::string
                       "; with padding \"valid\" height and width must be at least ", kWindow);
   }
   return valid ? Padding::valid : Padding::same;
+}
+
+void check_weight(const at::Tensor& weight, const at::Tensor& img1) {
+  TORCH_CHECK_VALUE(weight.defined() && weight.layout() == at::kStrided,
+                    "fused_ssim: weight must be a number or a dense tensor");
+  TORCH_CHECK_TYPE(weight.scalar_type() == at::kFloat, "fused_ssim: weight has dtype ", weight.scalar_type(),
+                   "; it must be Float (torch.float32)");
+  TORCH_CHECK_VALUE(holds(weight.sym_numel().sym_eq(1)), "fused_ssim: weight has shape ", weight.sym_sizes(),
+                    "; it must have one element");
+  TORCH_CHECK_VALUE(weight.device() == img1.device(), "fused_ssim: weight is on device ", weight.device(),
+                    " and img1 on device ", img1.device(), "; they must be on the same device, or weight a number");
+}
+
+float check_weight(double weight) {
+  const auto rounded = static_cast<float>(weight);
+  TORCH_CHECK_VALUE(std::isfinite(rounded), "fused_ssim: weight is ", weight, "; it must be finite in fp32");
+  return rounded;
 }
 
 Problem problem_of(const at::Tensor& img1, Padding padding) {

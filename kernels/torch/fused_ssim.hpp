@@ -10,6 +10,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <tuple>
 
 namespace ssim {
@@ -24,9 +25,18 @@ namespace ssim {
 at::Tensor fused_ssim(const at::Tensor& img1, const at::Tensor& img2, c10::string_view padding = "same",
                       bool train = true);
 
-/// Mean SSIM and its gradient to img1 (shape of img1, contiguous) at once, outside autograd: differentiating either
-/// result is an error.
+/// Mean SSIM, and weight * d mean / d img1 (shape of img1, contiguous), at once and outside autograd: for those who
+/// know the weight up front, so that no pass over the gradient is needed. Differentiating either result is an error.
+///
+/// weight: none for 1; one fp32 on the images' device; or a number that is finite in fp32, which on CUDA is sent to the
+/// device only when it is another one than at the call before.
+///
+///     auto [value, gradient] = ssim::fused_ssim_with_grad(predicted.detach(), target, "same", -0.2);
+///     predicted.backward(gradient);                                 // of 0.2 * (1 - value)
 std::tuple<at::Tensor, at::Tensor> fused_ssim_with_grad(const at::Tensor& img1, const at::Tensor& img2,
-                                                        c10::string_view padding = "same");
+                                                        c10::string_view padding = "same",
+                                                        const std::optional<at::Tensor>& weight = std::nullopt);
+std::tuple<at::Tensor, at::Tensor> fused_ssim_with_grad(const at::Tensor& img1, const at::Tensor& img2,
+                                                        c10::string_view padding, double weight);
 
 }  // namespace ssim

@@ -9,39 +9,25 @@ Written for the interface of the published package of the same name:
         score = fused_ssim(predicted, target, train=False)   # keeps nothing for a backward
     score = fused_ssim(predicted, target, padding="valid")
 
-The function is also torch.ops.ssim.fused_ssim. torch.ops.ssim.fused_ssim_with_grad gives value and gradient at once.
+fused_ssim_with_grad gives value and gradient at once. Both are also operators, torch.ops.ssim.*. explain(shape) tells
+which row would run, and why.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
-from ._built_for import TORCH as _TORCH
 from ._built_for import VERSION as __version__
+from ._explain import Explanation, explain
+from ._load import load as _load
 
-__all__ = ["allowed_padding", "fused_ssim"]
+__all__ = ["Explanation", "__version__", "allowed_padding", "explain", "fused_ssim", "fused_ssim_with_grad"]
 
 allowed_padding = ["same", "valid"]
 
-
-def _load() -> None:
-    library = Path(__file__).resolve().parent / "libfused_ssim_ops.so"
-    if torch.__version__ != _TORCH:
-        raise ImportError(
-            f"fused_ssim was built for torch {_TORCH}, but torch {torch.__version__} is installed in "
-            f"{Path(torch.__file__).parent}; build it again with this interpreter: ./suite build"
-        )
-    if not library.exists():
-        raise ImportError(f"fused_ssim: {library} is missing; build it: ./suite build")
-    try:
-        torch.ops.load_library(str(library))
-    except OSError as error:
-        raise ImportError(f"fused_ssim: {library} does not load ({error}); build it again: ./suite build") from error
-
-
 _load()
+from ._with_grad import fused_ssim_with_grad  # noqa: E402: its operators must have been loaded
+
 _fused_ssim = torch.ops.ssim.fused_ssim.default
 
 
@@ -59,7 +45,8 @@ def fused_ssim(img1: torch.Tensor, img2: torch.Tensor, padding: str = "same", tr
     Returns:
         A float32 tensor without dimensions, on the images' device.
 
-    Images that are not contiguous are copied. On CUDA the work is put on the current stream; nothing waits for it.
+    Images that are not contiguous are copied. Under autocast other floating dtypes are taken and computed in float32.
+    On CUDA the work is put on the current stream; nothing waits for it.
 
     Raises:
         ValueError: shape, device or padding; TypeError: dtype; RuntimeError: img2 requires a gradient;

@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import inspect
+import os
 import shutil
 import subprocess
 import sys
+import typing
 from pathlib import Path
 
 import pytest
@@ -36,8 +38,72 @@ def test_schemas():
         'ssim::fused_ssim(Tensor img1, Tensor img2, str padding="same", bool train=True) -> Tensor'
     )
     assert str(torch.ops.ssim.fused_ssim_with_grad.default._schema) == (
-        'ssim::fused_ssim_with_grad(Tensor img1, Tensor img2, str padding="same") -> (Tensor, Tensor)'
+        'ssim::fused_ssim_with_grad(Tensor img1, Tensor img2, str padding="same", Tensor? weight=None) -> '
+        "(Tensor, Tensor)"
     )
+    assert str(torch.ops.ssim.fused_ssim_with_grad.number._schema) == (
+        "ssim::fused_ssim_with_grad.number(Tensor img1, Tensor img2, str padding, float weight) -> (Tensor, Tensor)"
+    )
+
+
+def test_type_hints_and_docstrings():
+    """py.typed promises annotations: each public function has all of its own, and says what it does."""
+    assert (FOLDER / "py.typed").exists()
+    for name in fused_ssim.__all__:
+        thing = getattr(fused_ssim, name)
+        if inspect.isfunction(thing):
+            hints = typing.get_type_hints(thing)
+            assert set(hints) == {*inspect.signature(thing).parameters, "return"}, name
+            assert "Args:" in thing.__doc__ and "Raises:" in thing.__doc__, name
+
+
+def test_import_time():
+    """Over `import torch`, in a fresh process: the best of five, for the machine may be busy with something else."""
+    program = "import time, torch; t = time.perf_counter(); import fused_ssim; print(time.perf_counter() - t)"
+    environment = {**os.environ, "PYTHONPATH": str(FOLDER.parent)}
+    seconds = [
+        float(subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True).stdout)
+        for _ in range(5)
+    ]
+    assert min(seconds) < 0.050
+
+
+def test_explain_names_the_row_that_runs():
+    found = fused_ssim.explain((1, 3, 64, 64))
+    assert found.row == "stream" and found.why
+    assert set(found.others) == {"reference"} and "stream" in found.others["reference"]
+    assert str(found).startswith("stream runs: ") and "\n  not reference: " in str(found)
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 5, 64), (1, 0, 64, 64)])
+def test_explain_says_what_the_call_says(shape):
+    found = fused_ssim.explain(shape, padding="valid", train=False)
+    assert found.row is None
+    images = torch.rand(shape), torch.rand(shape)
+    with pytest.raises(ValueError):
+        fused_ssim.fused_ssim(*images, padding="valid")
+    assert str(min(shape)) in found.why
+
+
+def test_explain_without_a_card():
+    if torch.cuda.is_available():
+        assert fused_ssim.explain((1, 3, 64, 64), device=torch.device("cuda:0")).row
+    else:
+        found = fused_ssim.explain((1, 3, 64, 64), device="cuda")
+        assert found.row is None and "CUDA" in found.why
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (((3, 64, 64),), r"shape is \(3, 64, 64\); it must have 4 sizes"),
+        (((1, 3, 64, 64), "full"), 'padding is "full"; it must be "same" or "valid"'),
+        (((1, 3, 64, 64), "same", True, "mps"), 'device is "mps"; it must be "cpu" or "cuda"'),
+    ],
+)
+def test_explain_refuses(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        fused_ssim.explain(*arguments)
 
 
 def import_from(folder: Path) -> subprocess.CompletedProcess:

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+// One row, `production` in training, timed in ways that should make no difference: what difference do they make?
+//
+// resolution: the smallest step that the clock shows, and what an empty sample reads.
+// delay:      cold figures with no, the usual and the fourfold delay. Without a delay that hides the launch
+//             the figure holds host time; a longer one must not change it.
+// flush:      cold figures after a write and a read, after either alone, and hot. What remains of dirty lines after a
+//             write alone falls into the sample.
+// drift:      medians of windows of 5 s. The largest distance of one from the median of all is what minutes do.
+#include "calibration.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <vector>
+
+#include "baselines/all_rows.hpp"
+#include "cpu_timer.hpp"
+#include "preparation.hpp"
+#include "progress.hpp"
+
+namespace ssim::bench {
+namespace {
+
+constexpr double kWindow = 5;
+constexpr int kSamples = 200;
+
+Json summary(Sampler& sampler, int samples, double most_seconds) {
+  std::vector<double> seconds;
+  int discarded = 0;
+  sampler.warm_up();
+  const double begin = steady_seconds();
+  while (static_cast<int>(seconds.size()) < samples &&
+         (seconds.size() < 5 || steady_seconds() - begin < most_seconds)) {
+    const Sample sample = sampler.sample();
+    if (sample.discarded) {
+      if (++discarded > samples) break;
+      continue;
+    }
+    seconds.push_back(sample.seconds);
+  }
+  if (seconds.empty()) return Json();
+  const Summary s = summarize(seconds);
+  return {{"seconds", s.median}, {"ci_low", s.interval.low}, {"ci_high", s.interval.high}, {"samples", seconds.size()}};
+}
+
+Json resolution_of_host_clock() {
+  double smallest = 1, begin = steady_seconds();
+  for (int i = 0; i < 100'000; ++i) {
+    const double now = steady_seconds();
+    if (now > begin) smallest = std::min(smallest, now - begin);
+    begin = now;
+  }
+  const double first = steady_seconds();
+  constexpr int kReadings = 100'000;
+  double sink = 0;
+  for (int i = 0; i < kReadings; ++i) sink += steady_seconds();
+  const double each = (steady_seconds() - first) / kReadings;
+  return {{"clock", "steady"}, {"step_s", sink > 0 ? smallest : 0}, {"reading_s", each}};
+}
+
+Json resolution_of_events(Gpu& gpu) {
+  std::vector<double> empty;
+  for (int i = 0; i < kSamples; ++i) empty.push_back(gpu.event_seconds(-1));
+  // Spins that grow by 7 ns: the distinct readings are the steps of the clock.
+  std::set<double> readings;
+  for (int i = 0; i < 4 * kSamples; ++i) readings.insert(gpu.event_seconds(5e-6 + 7e-9 * i));
+  double smallest = 1;
+  for (auto at = readings.begin(); std::next(at) != readings.end(); ++at) {
+    smallest = std::min(smallest, *std::next(at) - *at);
+  }
+  return {{"clock", "events"}, {"step_s", smallest}, {"empty_s", median(empty)}};
+}
+
+}  // namespace
+
+Json calibrate(Device device, int threads, std::uint64_t seed, Gpu* gpu, double seconds,
+               const std::function<bool()>& stop_requested) {
+  const Implementation* row = nullptr;
+  for (const Implementation& one : all_rows()) {
+    if (one.device == device && one.name == "production") row = &one;
+  }
+  if (!row) throw std::runtime_error("there is no row production");
+  const Shape shape = gpu ? Shape{1, 3, 1080, 1920} : Shape{1, 3, 256, 256};
+  const Clock clock = gpu ? Clock::cold : Clock::wall;
+  Group group{shape, Padding::same, Mode::train, {{row, {clock}}}};
+  Preparation preparation(device, seed, threads, gpu);
+  if (const std::string reason = preparation.begin(group); !reason.empty()) throw std::runtime_error(reason);
+  const auto prepared = preparation.prepare(group, group.items[0], 1e9, "");
+  if (!prepared.candidate) throw std::runtime_error(prepared.skipped);
+  const Candidate& candidate = *prepared.candidate;
+  if (!candidate.error.empty()) throw std::runtime_error(candidate.error);
+  const std::function<void()> call = [&candidate] { candidate.call(); };
+
+  Json record;
+  record["key"] = group.key(group.items[0], clock).text();
+  record["resolution"] = {resolution_of_host_clock()};
+  if (gpu) {
+    record["resolution"].push_back(resolution_of_events(*gpu));
+    const auto cold = [&](const Gpu::ColdMethod& method) {
+      return summary(*gpu->cold_sampler(method, call), kSamples, 3);
+    };
+    record["delay"] = {{"none", cold({.delay = 0})}, {"usual", cold({})}, {"fourfold", cold({.delay = 4})}};
+    record["flush"] = {{"write_and_read", cold({})},
+                       {"write", cold({.flush_by_read = false})},
+                       {"read", cold({.flush_by_write = false})},
+                       {"hot", summary(*gpu->sampler(Clock::hot, call), kSamples, 3)}};
+  }
+
+  ProgressLine progress;
+  const std::unique_ptr<Sampler> sampler = gpu ? gpu->sampler(clock, call) : cpu_sampler(call, candidate.call_seconds);
+  const int windows = std::max(2, static_cast<int>(std::lround(seconds / kWindow)));
+  const double length = seconds / windows;
+  std::vector<double> medians;
+  const double begin = steady_seconds();
+  int discarded = 0;
+  for (int w = 0; w < windows && !stop_requested(); ++w) {
+    std::vector<double> of_window;
+    sampler->warm_up();
+    while (steady_seconds() - begin < length * (w + 1) && !stop_requested()) {
+      const Sample sample = sampler->sample();
+      if (sample.discarded) {
+        ++discarded;
+      } else {
+        of_window.push_back(sample.seconds);
+      }
+    }
+    if (!of_window.empty()) medians.push_back(median(of_window));
+    progress.show(w + 1, windows, "drift of " + record["key"].get<std::string>(), seconds - (steady_seconds() - begin));
+  }
+  progress.clear();
+  record["drift"] = {{"window_s", length}, {"medians_s", medians}, {"discarded", discarded}};
+  if (!medians.empty()) {
+    const double middle = median(medians);
+    double largest = 0;
+    for (const double value : medians) largest = std::max(largest, std::abs(value - middle) / middle);
+    record["drift"]["largest"] = largest;
+  }
+  return record;
+}
+
+}  // namespace ssim::bench

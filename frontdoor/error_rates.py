@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""./suite gate --error-rates N: gates of this checkout against itself, with and without a planted slow-down.
+
+Each run is appended to the record as it ends, so runs accumulate over calls and an interruption loses one at most.
+"""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+
+from frontdoor import commit, trees
+from frontdoor.place import GOOD, MISUSE, STATE, WRONG, Stop, relative, warn
+
+FRACTION = {"cuda": 0.03, "cpu": 0.1}
+SPIN = 0.0  # BASE spins too, for no time: what enqueueing a spin costs is then on both sides
+
+
+def _keys(run) -> list[str]:
+    done = subprocess.run([str(run.programs["head"]), *run.common, "--list"], capture_output=True, text=True,
+                          env=run.environments["head"])  # fmt: skip
+    if done.returncode:
+        raise Stop(MISUSE, f"gate: {done.stderr.strip()}")
+    return done.stdout.split()
+
+
+def measure(args, context) -> int:
+    from frontdoor.commands.gate import _judge, comparison
+    from frontdoor.paired import run_pairs
+    from reports import error_rates
+    from reports.gate import PAIRS
+
+    tree = trees.checkout()
+    run, device = comparison(args, context, {"base": tree, "head": tree})
+    fraction = FRACTION[device] if args.planted is None else args.planted
+    pairs = args.pairs or PAIRS[device]
+    keys = _keys(run)
+    known, dirty = commit.identify()
+    try:
+        earlier = error_rates.read(args.record) if args.record.exists() else []
+        args.record.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise Stop(MISUSE, f"gate: --record: {error}") from None
+    folder = STATE / "gate" / "error-rates"
+    folder.mkdir(parents=True, exist_ok=True)
+    files = {side: folder / f"{side}.jsonl" for side in ("base", "head")}
+    good = True
+    begin = time.monotonic()
+    jobs = [kind for _ in range(args.error_rates) for kind in ("aa", "planted")]
+    for number, kind in enumerate(jobs):
+        for path in files.values():
+            path.unlink(missing_ok=True)
+        run.seed = args.seed + len(earlier) + number
+        planted = random.Random(f"row {run.seed}").choice(keys) if kind == "planted" else None
+        run.further = {}
+        if planted:
+            run.further = {"base": ["--spin-key", planted, "--spin", str(SPIN)],
+                           "head": ["--spin-key", planted, "--spin", str(fraction)]}  # fmt: skip
+        started = time.monotonic()
+        what = f"{kind} run {number // 2 + 1} of {args.error_rates}, "
+        if not run_pairs(run, files, pairs, STATE / "gate", what):
+            warn(f"interrupted: {relative(args.record)} has the runs that had ended")
+            return 130
+        gate, base, _ = _judge(args, files["base"], files["head"])
+        slow = [r.key.text() for r in gate.rows if r.verdict == "SLOW"]
+        environment = base.environment
+        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+        record = {
+            "kind": kind, "commit": known, "dirty": dirty, "date": now,
+            "device": device, "device_name": environment.get("device_name"), "driver": environment.get("driver"),
+            "binary": environment.get("binary"), "threads": environment.get("threads"), "set": args.set,
+            "filter": args.filter, "pairs": pairs, "seed": run.seed, "floor": gate.floor,
+            "fraction": fraction if planted else None, "planted": planted,
+            "found": planted in slow if planted else None,
+            "false_slow": [key for key in slow if key != planted], "seconds": round(time.monotonic() - started, 1),
+            "rows": {r.key.text(): [r.verdict, r.ratio, r.low, r.high] for r in gate.rows},
+        }  # fmt: skip
+        error_rates.append(Path(args.record), record)
+        good &= not record["false_slow"] and record["found"] is not False
+        left = (time.monotonic() - begin) / (number + 1) * (len(jobs) - number - 1)
+        told = [f"{planted} {'found' if record['found'] else 'NOT FOUND'}"] if planted else []
+        told += [f"SLOW without cause: {', '.join(record['false_slow'])}"] if record["false_slow"] else []
+        told += [f"{record['seconds']:.0f} s", f"about {left / 60:.0f} min left"]
+        print(f"{kind} run {number // 2 + 1}: {'; '.join(told)}", file=sys.stderr, flush=True)
+    print("\n".join(error_rates.sentences(error_rates.read(args.record))))
+    print(f"record: {relative(args.record)}")
+    return GOOD if good else WRONG

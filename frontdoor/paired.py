@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: MIT
+"""Runs two builds in pairs of separately started processes, in random order within a pair, and keeps what they write.
+
+A side's file gets a process's records only when that process has ended well, all at once: a kill loses the process that
+was running and nothing else. Process numbers in the file are those of the pairs.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from frontdoor.child import run_child
+from frontdoor.place import CANNOT, GOOD, MISUSE, WRONG, Stop
+
+INTERRUPTED = 130
+
+
+@dataclass
+class Run:
+    """What is run: for each side the program, its environment and its own further arguments."""
+
+    programs: dict[str, Path]
+    environments: dict[str, dict[str, str]]
+    common: list[str]
+    further: dict[str, list[str]] = field(default_factory=dict)
+    seed: int = 1
+
+
+def _append(process_file: Path, side_file: Path, pair: int) -> None:
+    lines = []
+    for line in process_file.read_text().splitlines():
+        record = json.loads(line)
+        record["process"] = pair
+        # Rounds of a process say nothing to another one; medians are in the rows.
+        if record["type"] != "samples":
+            lines.append(json.dumps(record, separators=(",", ":")))
+    with side_file.open("a") as out:
+        out.write("\n".join(lines) + "\n")
+
+
+def finished(side_file: Path) -> set[int]:
+    """The pairs that a side's file holds."""
+    if not side_file.exists():
+        return set()
+    return {r["process"] for r in map(json.loads, side_file.read_text().splitlines()) if r["type"] == "end"}
+
+
+def run_pairs(run: Run, files: dict[str, Path], pairs: int, scratch: Path, what: str = "") -> bool:
+    """Runs the pairs that the files do not hold yet. False when interrupted."""
+    from tqdm import tqdm
+
+    scratch.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    done = {side: finished(path) for side, path in files.items()}
+    left = [p for p in range(1, pairs + 1) if any(p not in d for d in done.values())]
+    # On a terminal a bar; elsewhere a line a quarter.
+    bar = tqdm(total=2 * pairs, initial=2 * (pairs - len(left)), disable=None, leave=False, desc=what or "pairs",
+               unit="process")  # fmt: skip
+    for position, pair in enumerate(left):
+        order = ["base", "head"]
+        random.Random(f"{run.seed} {pair}").shuffle(order)
+        for side in order:
+            if pair in done[side]:
+                continue
+            out = scratch / f"process-{side}.jsonl"
+            out.unlink(missing_ok=True)
+            command = [str(run.programs[side]), *run.common, *run.further.get(side, []), "--out", str(out)]
+            log = scratch / f"{side}.log"
+            try:
+                status = run_child(command, run.environments[side], log, errors=scratch / f"{side}.err")
+            except KeyboardInterrupt:  # it came between two processes
+                status = INTERRUPTED
+            if status == INTERRUPTED:
+                bar.close()
+                return False
+            if status not in (GOOD, WRONG) or not out.exists():
+                bar.close()
+                message = (scratch / f"{side}.err").read_text(errors="replace").strip().splitlines()
+                raise Stop(status if status in (MISUSE, CANNOT) else WRONG,
+                           f"{side.upper()}: {' '.join(command)}\nended with status {status}: "
+                           + "\n".join(message[-6:]))  # fmt: skip
+            _append(out, files[side], pair)
+            bar.update(1)
+        seconds = (time.monotonic() - begin) / (position + 1) * (len(left) - position - 1)
+        if bar.disable and (position + 1) * 4 // len(left) != position * 4 // len(left) and seconds > 5:
+            print(f"{what}pair {pair} of {pairs}, about {seconds:.0f} s left", file=sys.stderr, flush=True)
+    bar.close()
+    return True

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: MIT
+"""./suite profile around stand-ins for Nsight Compute and perf: what is run, what is read, what is said."""
+
+import argparse
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from frontdoor import commit, perf
+from frontdoor.commands import profile
+from frontdoor.place import BUILD, Stop
+
+STALL = "smsp__average_warps_issue_stalled_{}_per_issue_active.ratio"
+RAW = "\n".join(
+    [
+        '"ID","Kernel Name","gpu__time_duration.sum","dram__bytes_read.sum","dram__bytes_write.sum",'
+        '"smsp__issue_active.avg.pct_of_peak_sustained_active",'
+        f'"{STALL.format("long_scoreboard")}","{STALL.format("barrier")}","{STALL.format("selected")}"',
+        '"","","usecond","Mbyte","Mbyte","%","","",""',
+        '"0","forward(float)","10","50","25","85","1","3","9"',
+    ]
+)
+SOURCE = '"#","Source","Warp Stall Sampling (All Samples)"\n"7","sum  += a * b;","30"\n"9","load(x);","10"\n"","",""\n'
+NCU = """#!{python}
+import sys
+arguments = sys.argv[1:]
+if "--import" in arguments:
+    print({raw!r} if "raw" in arguments else {source!r})
+    sys.exit(0)
+if {message!r}:
+    print({message!r})
+    sys.exit({status})
+open(arguments[arguments.index("--export") + 1], "w").write("report")
+print('profiled cuda:stream\\nmodel {{"dram_bytes": 74649600.0, "fma": 1.0, "launches": 1}}')
+"""
+
+
+class Context:
+    python = sys.executable
+
+    def environment(self):
+        return dict(os.environ)
+
+
+def install(monkeypatch, folder: Path, message: str = "", status: int = 1) -> None:
+    tool = folder / "ncu"
+    tool.write_text(NCU.format(python=sys.executable, raw=RAW, source=SOURCE, message=message, status=status))
+    tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setattr(profile, "profiler", lambda name="ncu": str(tool) if name == "ncu" else None)
+    monkeypatch.setattr(profile, "_program", lambda context, row, device: BUILD / profile.ALL)
+    monkeypatch.setattr(profile, "_rows", lambda context, program: ["stream"])
+
+
+def arguments(folder: Path, **more):
+    values = {"row": "stream", "all": False, "timeline": False, "device": "cuda", "shape": "1x3x1080x1920",
+              "mode": "train", "padding": "same", "out": folder}  # fmt: skip
+    return argparse.Namespace(**{**values, **more})
+
+
+def test_one_row(monkeypatch, tmp_path, capsys):
+    install(monkeypatch, tmp_path)
+    assert profile.run(arguments(tmp_path), Context()) == 0
+    out = capsys.readouterr().out
+    assert "--nvtx-include ssim@stream:1x3x1080x1920-train-same:profile/" in out and "--clock-control none" in out
+    assert "duration                           10 us" in out
+    assert "all 1 launches: 12.1; the row's cost model says 12" in out
+    assert "75 % of stall samples at: sum += a * b;" in out
+    assert "forward is limited by issue slots, 85 % of which it uses." in out
+    assert "stalled: barrier                   75 % of all waiting" in out and "selected" not in out
+
+
+def test_all_rows_make_a_page_that_names_its_commit(monkeypatch, tmp_path):
+    install(monkeypatch, tmp_path)
+    monkeypatch.setattr(commit, "identify", lambda: ("0123456789abcdef", False))
+    monkeypatch.setattr(profile, "_card", lambda: "Example card, 580.1")
+    assert profile.run(arguments(tmp_path, row=None, all=True), Context()) == 0
+    page = (tmp_path / "profiles.md").read_text()
+    assert "Commit 0123456789abcdef." in page and "## stream, infer" in page and "## stream, train" in page
+    assert "| duration, us | 10 |" in page and "top stalls, part of all waiting | barrier 75 %" in page
+    assert str(tmp_path) not in page
+
+
+@pytest.mark.parametrize(
+    "message, status, expected, told",
+    [
+        ("==ERROR== ERR_NVGPUCTRPERM - no permission", 1, 77, "refuses performance counters"),
+        ("==ERROR== something else", 1, 77, "did not get through"),
+        ("error: cuda:stream is wrong: mean off", 1, 1, "is wrong"),
+        ("ssim_bench: --profile: no row 'x' on device cuda", 2, 2, "no row 'x'"),
+    ],
+)
+def test_refusals(monkeypatch, tmp_path, message, status, expected, told):
+    install(monkeypatch, tmp_path, message, status)
+    with pytest.raises(Stop) as stopped:
+        profile.run(arguments(tmp_path), Context())
+    assert stopped.value.status == expected and told in str(stopped.value)
+
+
+PERF = """1000,,instructions:u,1,100.00,,
+<not supported>,,cycles:u,0,100.00,,
+30,,cache-misses:u,1,100.00,,
+"""
+
+
+def test_perf_is_the_difference_of_two_processes():
+    once = perf.parse(PERF)
+    assert once == {"instructions:u": 1000.0, "cache-misses:u": 30.0}
+    text = perf.table(once, {"instructions:u": 41000.0, "cache-misses:u": 30.0}, 20, 100)
+    assert "instructions                       20 per element" in text
+    assert "cycles                    not counted" in text
+
+
+def test_perf_that_counts_nothing_is_refused(monkeypatch, tmp_path):
+    tool = tmp_path / "perf"
+    tool.write_text("#!/bin/sh\necho '<not supported>,,instructions:u,0,100.00,,' >&2\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(perf.Refused, match="counts nothing here: <not supported>"):
+        perf.measure(["true"], dict(os.environ), 100)
+    monkeypatch.setattr(perf.shutil, "which", lambda name: None)
+    with pytest.raises(perf.Refused, match="not installed"):
+        perf.measure(["true"], {}, 100)

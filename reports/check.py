@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: MIT
+"""How old are committed figures: each file's commit, and what has changed in kernels/ and bench/ since.
+
+A file without a commit, of a commit with uncommitted edits, or of one that the history does not have, counts as stale.
+Pictures are made from report.json and are as old as it is.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+WATCHED = ("kernels", "bench")
+PICTURES = (".png", ".svg")
+
+
+class NoHistory(Exception):
+    """git is not here, or this folder is not its checkout."""
+
+
+@dataclass
+class File:
+    name: str
+    commits: list[str]
+    problems: list[str] = field(default_factory=list)
+    since: list[str] = field(default_factory=list)  # "hash subject" of commits that changed what is watched
+
+    @property
+    def stale(self) -> bool:
+        return bool(self.problems or self.since)
+
+
+def _of_environment(environment: dict) -> str | None:
+    known = environment.get("commit")
+    return known and str(known) + ("-dirty" if environment.get("dirty") else "")
+
+
+def commits_of(path: Path) -> list[str]:
+    """The commits that a file names, "-dirty" at the end of one that had edits."""
+    found: list[str | None] = []
+    if path.suffix == ".jsonl":
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            if record.get("type") == "run":
+                found.append(_of_environment(record["environment"]))
+            elif "type" not in record:
+                found.append(_of_environment(record))
+    elif path.suffix == ".json":
+        data = json.loads(path.read_text())
+        if isinstance(data, dict):
+            found.append(_of_environment(data if data.get("commit") else data.get("environment") or {}))
+    elif path.suffix == ".csv":
+        found += [line.get("commit") for line in csv.DictReader(path.read_text().splitlines())]
+    elif path.suffix == ".md":
+        found += re.findall(r"\b[Cc]ommit ([0-9a-f]{7,40}(?:-dirty)?)", path.read_text())[:1]
+    return sorted({c for c in found if c and c != "unknown"})
+
+
+def _git(root: Path, *arguments: str) -> subprocess.CompletedProcess:
+    try:
+        return subprocess.run(
+            ["git", "-c", f"safe.directory={root}", "-C", str(root), *arguments], capture_output=True, text=True
+        )
+    except OSError as error:
+        raise NoHistory(f"git does not run: {error}") from None
+
+
+def check(folder: Path, root: Path) -> list[File]:
+    """Raises NoHistory, OSError, and ValueError for a file that cannot be read as what its name says."""
+    top = _git(root, "rev-parse", "--show-toplevel")
+    if top.returncode or Path(top.stdout.strip()).resolve() != root.resolve():
+        raise NoHistory(f"{root} is no checkout with a history")
+    files = []
+    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.suffix not in PICTURES):
+        try:
+            file = File(path.name, commits_of(path))
+        except (ValueError, KeyError) as error:
+            raise ValueError(f"{path} cannot be read: {type(error).__name__}: {error}") from None
+        if not file.commits:
+            file.problems.append("names no commit")
+        for known in file.commits:
+            commit = known.removesuffix("-dirty")
+            if known != commit:
+                file.problems.append(f"{commit[:12]} had edits that are in no commit")
+            log = _git(root, "log", "--format=%h %s", f"{commit}..HEAD", "--", *WATCHED)
+            if log.returncode:
+                file.problems.append(f"commit {commit[:12]} is not in this history")
+            file.since += [line for line in log.stdout.splitlines() if line not in file.since]
+        files.append(file)
+    return files
+
+
+def text(files: list[File]) -> str:
+    """One line a file; what changed is told once for all files that it makes old."""
+    lines, told = [], {}
+    for file in files:
+        names = ", ".join(c[:12] for c in file.commits) or "–"
+        state = "; ".join(file.problems) or "nothing in kernels/ or bench/ has changed since"
+        if file.since:
+            number = told.setdefault(tuple(file.since), len(told) + 1)
+            state = "; ".join([*file.problems, f"{len(file.since)} commits since, list {number}"])
+        lines.append(f"{file.name}: {names}: {state}")
+    for since, number in told.items():
+        lines += ["", f"list {number}, what changed {' or '.join(f'{w}/' for w in WATCHED)}:"]
+        lines += [f"  {line}" for line in since]
+    return "\n".join(lines)

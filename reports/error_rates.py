@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: MIT
+"""How often the gate errs: gate.jsonl, one line a run of `./suite gate --error-rates`, and what it comes to.
+
+aa:      one binary against itself; an error is any row SLOW.
+planted: one binary against itself, but HEAD spins inside the timed region of one randomly chosen row, for a given part
+         of that row's median; an error is that row not SLOW, or another row SLOW.
+Limits are Clopper and Pearson's, 95 %. Only runs of one device, pairs and planted part are counted together.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from scipy import stats
+
+FILE = "gate.jsonl"
+
+
+def limits(events: int, runs: int, coverage: float = 0.95) -> tuple[float, float]:
+    """Exact interval of a probability of which `events` of `runs` were seen."""
+    tail = (1 - coverage) / 2
+    low = 0.0 if events == 0 else float(stats.beta.ppf(tail, events, runs - events + 1))
+    high = 1.0 if events == runs else float(stats.beta.ppf(1 - tail, events + 1, runs - events))
+    return low, high
+
+
+def read(path: Path) -> list[dict]:
+    """Lines of the file; a last line without its newline is passed over. Raises OSError, ValueError with the line."""
+    records = []
+    for number, line in enumerate(path.read_text().split("\n")[:-1], 1):
+        try:
+            records.append(json.loads(line))
+        except ValueError as error:
+            raise ValueError(f"{path} is damaged in line {number}: {error}") from None
+    return records
+
+
+def append(path: Path, record: dict) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as out:
+        out.write(json.dumps(record) + "\n")
+
+
+def summarize(records: list[dict]) -> list[dict]:
+    """One entry for each device, kind, pairs and planted part, in the order of the file."""
+    groups: dict[tuple, list[dict]] = {}
+    for record in records:
+        about = (record["device_name"], record["kind"], record["pairs"], record.get("fraction"))
+        groups.setdefault(about, []).append(record)
+    entries = []
+    for (device, kind, pairs, fraction), runs in groups.items():
+        good = sum(bool(r["found"]) for r in runs) if kind == "planted" else sum(not r["false_slow"] for r in runs)
+        false = sum(bool(r["false_slow"]) for r in runs)
+        entries.append(
+            {"device": device, "kind": kind, "pairs": pairs, "fraction": fraction, "runs": len(runs), "good": good,
+             "limits": limits(good, len(runs)), "false": false, "false_limits": limits(false, len(runs)),
+             "rows": sum(len(r["rows"]) for r in runs), "commits": sorted({str(r.get("commit"))[:12] for r in runs})}
+        )  # fmt: skip
+    return entries
+
+
+def sentences(records: list[dict]) -> list[str]:
+    lines = []
+    for e in summarize(records):
+        low, high = (100 * x for x in e["limits"])
+        if e["kind"] == "aa":
+            lines.append(
+                f"A/A on {e['device']}, {e['pairs']} pairs: no row SLOW in {e['good']} of {e['runs']} gates "
+                f"(95 % limits {low:.3g} % to {high:.3g} %), {e['rows']} rows judged; commits {', '.join(e['commits'])}"
+            )
+        else:
+            lines.append(
+                f"planted slow-down of {100 * e['fraction']:.3g} % on {e['device']}, {e['pairs']} pairs: "
+                f"found in {e['good']} of {e['runs']} gates (95 % limits {low:.3g} % to {high:.3g} %), "
+                f"another row SLOW in {e['false']}; commits {', '.join(e['commits'])}"
+            )
+    return lines

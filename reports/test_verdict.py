@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: MIT
+"""The paragraph on the published claim says what the data say, and where the host decides."""
+
+from reports.assemble import assemble
+from reports.example import Stream, key, whole
+from reports.extras import Extras
+from reports.stream import read
+from reports.verdict import paragraph
+
+
+def published(tmp_path, factor, **more):
+    """tiled takes 1 ms, pytorch_mssim `factor` times as long, on one problem of the claim."""
+    stream = Stream(spread=1e-3).begin(device="cuda", device_name="Example accelerator")
+    for name, seconds in (("tiled", 1e-3), ("pytorch_mssim", factor * 1e-3)):
+        for clock in ("cold", "wall"):
+            stream.row(key(name, "5x1x1500x1500", "train", "valid", "cuda", clock), seconds * more.get(clock, 1))
+    return read(stream.end().write(tmp_path / "s.jsonl"))
+
+
+def test_confirmed_and_exceeded(tmp_path):
+    text = paragraph(assemble(published(tmp_path, 6.5)))
+    assert "The published claim is 5–8×." in text and "It is confirmed in training" in text
+    assert "5×1×1500×1500 6.5× [" in text and "stands in for the package" in text and "exceeded" not in text
+    assert "It is exceeded in training" in paragraph(assemble(published(tmp_path, 20)))
+    assert "It is not reached in training" in paragraph(assemble(published(tmp_path, 2)))
+
+
+def test_where_the_host_decides(tmp_path):
+    assert "host dominate" not in paragraph(assemble(published(tmp_path, 6)))
+    text = paragraph(assemble(published(tmp_path, 6, wall=3)))
+    assert "Launch and host dominate" in text and "`tiled` training" in text
+    assert "3e+03 µs by the wall clock, 1e+03 µs of work on the GPU" in text
+
+
+def test_against_stock(tmp_path):
+    run = read(whole("cuda").write(tmp_path / "s.jsonl"))
+    assert "as a plain import leaves them" in paragraph(assemble(run))
+
+
+def test_a_run_without_it_has_no_paragraph(tmp_path):
+    assert paragraph(assemble(read(whole("cpu").write(tmp_path / "s.jsonl")))) == ""
+
+
+def test_the_package_is_judged_where_it_was_measured(tmp_path):
+    run = published(tmp_path, 20)
+    ratio = {
+        "subject": "fused_ssim (package)", "baseline": "pytorch_msssim (package)", "device": "cuda", "mode": "train",
+        "padding": "valid", "batch": 5, "channels": 1, "height": 1500, "width": 1500, "clock": "cold",
+        "ratio": 7.0, "low": 6.9, "high": 7.1,
+    }  # fmt: skip
+    peers = {"environment": {"device_name": "Example accelerator"}, "ratios": [ratio], "systems": {}}
+    report = assemble(run, extras=Extras(peers=peers))
+    of_claim = [c for c in report["claims"] if c["name"] == "published 5–8×, train, valid" and c["height"] == 1500]
+    judged = next(c for c in of_claim if c["clock"] == "cold")
+    assert judged["verdict"] == "CONFIRMED" and judged["ratio"] == 7.0
+    assert judged["measured_on"] == "fused_ssim (package)"
+    peers["environment"]["device_name"] = "Another"
+    report = assemble(run, extras=Extras(peers=peers))
+    assert all("measured_on" not in c for c in report["claims"])
