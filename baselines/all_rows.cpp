@@ -2,6 +2,7 @@
 #include "all_rows.hpp"
 
 #include "kernels/registry.hpp"
+#include "library_row.hpp"
 #if SSIM_WITH_TORCH
 #include "kernels/torch/operator_row.hpp"
 #include "libtorch_rows.hpp"
@@ -21,6 +22,7 @@ const std::vector<Implementation>& all_rows() {
       all.push_back(baselines::pytorch_mssim(device));
     }
 #endif
+    for (Implementation& row : library_rows_of_environment()) all.push_back(std::move(row));
     return all;
   }();
   return rows;

@@ -8,7 +8,8 @@
 
 namespace ssim {
 
-/// kernel_rows(), then the rows that need LibTorch where it was found.
+/// kernel_rows(), then the rows that need LibTorch where it was found, then those of a library that the environment
+/// names (library_row.hpp).
 const std::vector<Implementation>& all_rows();
 
 }  // namespace ssim

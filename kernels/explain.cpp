@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "explain.hpp"
 
-#include <cstdio>
-
 #include "production.hpp"
 #include "registry.hpp"
 
@@ -11,12 +9,6 @@ namespace {
 
 std::string why_not(const Implementation& row, const Implementation* chosen, const Problem& problem, Mode mode) {
   if (std::string reason = row.supports(problem, mode); !reason.empty()) return reason;
-  if (row.mean_gives_up > 0) {
-    char text[96];
-    std::snprintf(text, sizeof text, "its mean may be off by %g by design, and production takes no such row",
-                  row.mean_gives_up);
-    return text;
-  }
   return chosen ? "it would be right too; production prefers " + chosen->name : "production never takes it";
 }
 

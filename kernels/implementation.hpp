@@ -36,17 +36,21 @@ struct Implementation {
   std::string idea;  // one line
   Device device = Device::cpu;
   Tile tile;
+  /// Bytes that the images' and the gradient's addresses must be a multiple of; a call refuses others in words.
+  int alignment = 4;
   /// Baselines are what rows are compared with; a ratio's denominator is never one of them.
   bool baseline = false;
   /// Neither allocates nor synchronises, so a call can be captured into a CUDA graph.
   bool capturable = true;
   Basis basis = Basis::sum_difference;
+  /// Takes a constant from s before it is squared. Without that, bright flat windows cost digits.
+  bool centred = true;
   /// The mean has passed through an fp32 scalar on its way, which cannot hold 1 - SSIM near 1.
   bool mean_is_fp32 = false;
-  /// How far the mean may be off by design, beyond the rounding of fp32 (taps held in fp16, say). Production never is.
-  double mean_gives_up = 0;
   /// Two calls give the same bits. False where LibTorch chooses algorithms that do not promise it.
   bool repeatable = true;
+  /// CUDA: the emulation computes the same bits where neither contracts. False for tensor cores, which it only models.
+  bool exact_in_emulation = true;
   /// "" = yes, else the reason why not. Never a silent skip.
   std::function<std::string(const Problem&, Mode)> supports;
   /// 0, or at least kControlBytes.

@@ -237,6 +237,7 @@ std::vector<unsigned char> Buffers::head() const {
 std::string verify_into(Verdict& verdict, const Implementation& row, const Case& c, Mode mode) {
   const Problem& problem = c.problem();
   const bool train = mode == Mode::train;
+  verdict.failed = "call";
   if (row.device != c.device()) return format("case is on device %s", to_string(c.device()));
   if (const std::string reason = row.supports(problem, mode); !reason.empty()) return "not supported: " + reason;
   const std::int64_t asked = row.workspace_bytes(problem, mode);
@@ -255,7 +256,9 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
       return format("call failed: %s", status.message);
     }
     synchronize(c.device());
+    verdict.failed = "memory";
     if (const std::string damage = buffers.damage(); !damage.empty()) return damage;
+    verdict.failed = "call";
     mean[run] = buffers.mean();
     if (train) gradient_bits[run] = state.fingerprint_of(buffers.gradient());
   }
@@ -269,6 +272,8 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
   if (!(verdict.loss_error <= infinity)) verdict.loss_error = infinity;
   const double positions = static_cast<double>(problem.counted());
   const double mean_limit = allowed.mean + allowed.position / std::sqrt(positions);
+  const auto share = [](double error, double of) { return error == 0 ? 0 : error / of; };
+  verdict.mean_share = share(verdict.mean_error, mean_limit);
   Comparison worst;
   double limit = 0, scale = 1;
   if (train) {
@@ -284,7 +289,9 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
     verdict.gradient_edge = worst.edge / unit;
     verdict.gradient_interior = worst.interior / unit;
     verdict.worst = worst.index;
+    verdict.gradient_share = share(worst.worst, limit);
   }
+  verdict.failed = "mean";
   if (!(verdict.mean_error <= mean_limit)) {
     return format("mean %.12g, oracle %.12g: off by %.3g, allowed %.3g", mean[1], state.mean, verdict.mean_error,
                   mean_limit);
@@ -293,6 +300,7 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
     return format("1 - SSIM %.9g, oracle %.9g: off by %.3g of it, allowed %.3g", 1 - mean[1], state.loss,
                   verdict.loss_error, allowed.loss);
   }
+  verdict.failed = "gradient";
   if (train && worst.exceeding > 0) {
     return format("gradient of %s is %.9g, oracle %.9g: off by %.3g, allowed %.3g; %.3g of its RMS; %" PRId64
                   " elements are off; worst at corners %.3g, edges %.3g, inside %.3g of the RMS",
@@ -300,6 +308,7 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
                   verdict.gradient_error, worst.exceeding, verdict.gradient_corner, verdict.gradient_edge,
                   verdict.gradient_interior);
   }
+  verdict.failed = "repeat";
   if (!row.repeatable) return "";
   if (std::bit_cast<std::uint64_t>(mean[0]) != std::bit_cast<std::uint64_t>(mean[1])) {
     return format("two runs differ in the mean: %.17g, %.17g", mean[0], mean[1]);
@@ -321,7 +330,10 @@ Verdict verify_row(const Implementation& row, const Case& problem_case, Mode mod
     wrong = error.what();
   }
   verdict.ok = wrong.empty();
-  if (verdict.ok) return verdict;
+  if (verdict.ok) {
+    verdict.failed = "";
+    return verdict;
+  }
   const std::string name = case_name(row, problem_case, mode);
   verdict.message = name + ": " + wrong + "\n  repeat with: ./suite test --filter '^accuracy." + name + "$'";
   return verdict;

@@ -41,11 +41,15 @@ std::string case_name(const Implementation& row, const Case& problem_case, Mode 
 /// What a comparison came to. Errors are worst over all elements; NaN counts as infinite.
 struct Verdict {
   bool ok = false;
-  std::string message;        // "" when ok; else what was wrong, where, by how much, and the command that repeats it
-  double mean_error = 0;      // |mean - oracle|
-  double loss_error = 0;      // the same relative to 1 - SSIM
-  double gradient_error = 0;  // train: worst |g - oracle| in units of the RMS of the oracle's gradient
-  double gradient_unit_error = 0;                                        // the same in units of 1 / (positions counted)
+  /// Which part of the check it failed: "call" (refused, or the device reports an error), "memory", "mean", "gradient",
+  /// "repeat"; "" when ok.
+  const char* failed = "";
+  std::string message;    // "" when ok; else what was wrong, where, by how much, and the command that repeats it
+  double mean_error = 0;  // |mean - oracle|
+  double mean_share = 0, gradient_share = 0;  // the errors of mean and gradient, as parts of what is allowed
+  double loss_error = 0;                      // the same relative to 1 - SSIM
+  double gradient_error = 0;                  // train: worst |g - oracle| in units of the RMS of the oracle's gradient
+  double gradient_unit_error = 0;             // the same in units of 1 / (positions counted)
   double gradient_corner = 0, gradient_edge = 0, gradient_interior = 0;  // the same, by region
   std::int64_t worst = -1;                                               // flat index of the worst gradient element
 };

@@ -9,6 +9,7 @@ namespace {
 
 std::atomic<int> active{0};
 std::array<std::atomic<bool>, 64> asked{};
+std::atomic<int> drifts{0};
 
 }  // namespace
 
@@ -17,11 +18,15 @@ bool defect_active(Defect defect) {
   return active.load(std::memory_order_relaxed) == static_cast<int>(defect);
 }
 
+Defect defect_now() { return static_cast<Defect>(active.load()); }
+
+double defect_drift() { return 1 + 1e-15 * ++drifts; }
+
 namespace verify {
 
-const std::vector<NamedDefect>& all_defects() {
-  static const std::vector<NamedDefect> all = {
-#define SSIM_DEFECT_ENTRY(name) {Defect::name, #name},
+const std::vector<KnownDefect>& known_defects() {
+  static const std::vector<KnownDefect> all = {
+#define SSIM_DEFECT_ENTRY(name, check) {Defect::name, #name, #check},
       SSIM_DEFECTS(SSIM_DEFECT_ENTRY)
 #undef SSIM_DEFECT_ENTRY
   };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// main() of every C++ test: GoogleTest, and
+// What main() of every C++ test (main.cpp) does: GoogleTest, and
 //   --match REGEX   tests whose full name ("suite.name", or the same with ':' for '/') the ECMAScript expression finds
 //   --list          print their names and run nothing
 // Row tests have ':' in their names, which --gtest_filter cannot express; --match can.
@@ -99,7 +99,9 @@ bool take_option(int* argc, char** argv, const char* name, bool* given, std::str
   return true;
 }
 
-int run(int argc, char** argv) {
+}  // namespace
+
+int run_tests(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
   Frame& f = frame();
   bool has_match = false, list = false;
@@ -161,8 +163,6 @@ int run(int argc, char** argv) {
   return 0;
 }
 
-}  // namespace
-
 bool Registrar::wanted(const std::string& suite, const std::string& name) const { return matches(suite + "." + name); }
 
 const std::string& Registrar::match() const { return frame().match; }
@@ -192,12 +192,3 @@ std::uint64_t seed() {
 }
 
 }  // namespace ssim::verify
-
-int main(int argc, char** argv) {
-  try {
-    return ssim::verify::run(argc, argv);
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "%s: %s\n", argv[0], error.what());
-    return 1;
-  }
-}

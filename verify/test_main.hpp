@@ -8,6 +8,9 @@
 
 namespace ssim::verify {
 
+/// What main() of a test is (main.cpp); the exit status.
+int run_tests(int argc, char** argv);
+
 /// Handed to functions that register tests, after the command line was read.
 class Registrar {
  public:

@@ -41,6 +41,12 @@ def arguments(parser):
     )
     parser.add_argument("--require-gpu", action="store_true", help="a test skipped for want of a GPU fails")
     parser.add_argument(
+        "--fuzz",
+        type=float,
+        metavar="MINUTES",
+        help="instead of the tests: random cases against every row for so long; a failing one is minimised and named",
+    )
+    parser.add_argument(
         "--jobs",
         type=int,
         default=min(4, len(os.sched_getaffinity(0))),
@@ -52,6 +58,8 @@ def arguments(parser):
 def check(args):
     if args.jobs < 1:
         raise Stop(MISUSE, f"test: --jobs {args.jobs}: at least 1")
+    if args.fuzz is not None and not 0 < args.fuzz < 1e5:
+        raise Stop(MISUSE, f"test: --fuzz {args.fuzz:g}: minutes, above 0")
     if args.device == "cuda" and not machine.have_driver():
         raise Stop(CANNOT, "test: --device cuda: there is no CUDA device here")
 
@@ -67,23 +75,45 @@ def _left(seconds: float) -> str:
     return f"about {seconds / 60:.0f} min left" if seconds >= 90 else f"about {seconds:.0f} s left"
 
 
-def run(args, context):
-    from tqdm import tqdm
-
+def registered(context, folder=BUILD):
+    """The tests of the build in this folder."""
     from frontdoor import testrun
 
     done = subprocess.run(
-        [context.python, "-m", "mesonbuild.mesonmain", "introspect", "--tests", str(BUILD)],
+        [context.python, "-m", "mesonbuild.mesonmain", "introspect", "--tests", str(folder)],
         capture_output=True,
         text=True,
         env=context.environment(),
     )
     if done.returncode:
         raise Stop(WRONG, f"test: meson introspect failed:\n{done.stdout}{done.stderr}")
-    tests = [testrun.Test.of(entry) for entry in json.loads(done.stdout)]
+    return [testrun.Test.of(entry) for entry in json.loads(done.stdout)]
+
+
+def run(args, context):
     environment = {**context.environment(), "SUITE_DEVICE": args.device}
     if args.require_gpu:
         environment["SUITE_REQUIRE_GPU"] = "1"
+    if args.fuzz is not None:
+        return fuzz(args, environment)
+    return run_tests(args, registered(context), environment, remember=not args.filter)
+
+
+def fuzz(args, environment: dict[str, str]) -> int:
+    program = BUILD / "verify" / "ssim_fuzz"
+    if not program.exists():
+        raise Stop(MISUSE, "test: --fuzz: this build has no tests (GoogleTest is missing)")
+    command = [str(program), "--minutes", f"{args.fuzz:g}", *(["--filter", args.filter] if args.filter else [])]
+    environment.setdefault("OMP_WAIT_POLICY", "passive")
+    os.execve(command[0], command, environment)
+
+
+def run_tests(args, tests, environment: dict[str, str], remember: bool) -> int:
+    """Runs the cases of these tests that args.filter (if any) finds, args.jobs at a time, and sums up."""
+    from tqdm import tqdm
+
+    from frontdoor import testrun
+
     if args.jobs > 1:
         environment.setdefault("OMP_WAIT_POLICY", "passive")  # two tests share the cores: no thread may spin
     scratch = STATE / "tests"
@@ -121,7 +151,7 @@ def run(args, context):
     runner = testrun.Runner(ROOT, scratch, environment, args.filter)
     outcomes = testrun.run_all(runner, tests, args.jobs, finished)
     bar.close()
-    if not args.filter and not runner.stopped:
+    if remember and not runner.stopped:
         (STATE / "test-seconds.json").write_text(json.dumps({o.test.name: round(o.seconds, 2) for o in outcomes}))
     return _end(args, outcomes, runner.stopped, len(tests))
 

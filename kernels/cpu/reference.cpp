@@ -91,11 +91,7 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   }
   if (SSIM_DEFECT(input_modified)) const_cast<float*>(a.x)[p.elements() / 2] = 0;
   if (SSIM_DEFECT(control_block_dirty)) *static_cast<char*>(a.workspace) = 1;
-  if (SSIM_DEFECT(not_deterministic)) {
-    static int calls = 0;
-    loss *= 1 + 1e-15 * ++calls;
-  }
-  *a.mean = 1.0 - loss / static_cast<double>(p.counted());
+  *a.mean = 1.0 - SSIM_DRIFT() * loss / static_cast<double>(p.counted());
   return {};
 }
 
@@ -107,6 +103,7 @@ Implementation reference() {
       .idea = "plain separable convolutions in the sum/difference basis, one thread",
       .device = Device::cpu,
       .tile = {},
+      .centred = false,
       .supports = [](const Problem&, Mode) -> std::string { return ""; },
       .workspace_bytes =
           [](const Problem& p, Mode) {

@@ -163,13 +163,10 @@ double total(double* sums, std::int64_t count) {
   return sum;
 }
 
-Status run(const Problem& p, const Arguments& a, Mode mode, TaskFunction run_task) {
-  if (!run_task) {
-    Status status;
-    const InstructionSet* set = instruction_set(&status);
-    if (!set) return status;
-    run_task = set->run_task;
-  }
+Status run(const Problem& p, const Arguments& a, Mode mode) {
+  Status status;
+  const InstructionSet* set = instruction_set(&status);
+  if (!set) return status;
   const bool train = mode == Mode::train;
   const Partition cut = partition(p, mode);
   const std::int64_t tasks = cut.tasks();
@@ -179,10 +176,11 @@ Status run(const Problem& p, const Arguments& a, Mode mode, TaskFunction run_tas
                     .grad = train ? a.grad_x : nullptr,
                     .width = p.width,
                     .height = p.height,
-                    .margin = p.padding == Padding::valid ? kHalo : 0,
+                    .margin = p.padding == Padding::valid ? kHalo - (SSIM_DEFECT(valid_border_off) ? 1 : 0) : 0,
                     .c1 = p.c1,
                     .c2 = p.c2,
-                    .scale = static_cast<float>((a.weight ? static_cast<double>(*a.weight) : 1.0) / counted)};
+                    .scale = static_cast<float>(
+                        (a.weight && !SSIM_DEFECT(weight_ignored) ? static_cast<double>(*a.weight) : 1.0) / counted)};
   char* workspace = static_cast<char*>(a.workspace) + kControlBytes;
   double* sums = reinterpret_cast<double*>(workspace);
   char* rings = workspace + sums_bytes(cut);
@@ -190,7 +188,7 @@ Status run(const Problem& p, const Arguments& a, Mode mode, TaskFunction run_tas
   const auto work = [&](int thread) {
     float* ring = reinterpret_cast<float*>(rings + thread * ring_bytes(cut, mode));
     for (std::int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < tasks;) {
-      sums[i] = run_task(sweep, cut.task(i), ring);
+      sums[i] = set->run_task(sweep, cut.task(i), ring);
     }
   };
   const int threads = thread_count(a, cut);
@@ -204,7 +202,7 @@ Status run(const Problem& p, const Arguments& a, Mode mode, TaskFunction run_tas
 #else
   work(0);
 #endif
-  *a.mean = 1.0 - total(sums, tasks) / counted;
+  *a.mean = 1.0 - SSIM_DRIFT() * total(sums, tasks - (SSIM_DEFECT(last_block_forgotten) ? 1 : 0)) / counted;
   return {};
 }
 
@@ -218,9 +216,7 @@ std::vector<std::string> instruction_sets() {
   return names;
 }
 
-Implementation stream() { return stream_with(nullptr); }
-
-Implementation stream_with(TaskFunction run_task) {
+Implementation stream() {
   return {
       .name = "stream",
       .idea = "one sweep over bands of 16 rows; blocks are transposed between the two convolutions; SIMD and threads",
@@ -228,8 +224,8 @@ Implementation stream_with(TaskFunction run_task) {
       .tile = {.height = kBlock, .width = kBlock},
       .supports = [](const Problem&, Mode) -> std::string { return ""; },
       .workspace_bytes = workspace_size,
-      .value = [run_task](const Problem& p, const Arguments& a) { return run(p, a, Mode::infer, run_task); },
-      .value_and_grad = [run_task](const Problem& p, const Arguments& a) { return run(p, a, Mode::train, run_task); },
+      .value = [](const Problem& p, const Arguments& a) { return run(p, a, Mode::infer); },
+      .value_and_grad = [](const Problem& p, const Arguments& a) { return run(p, a, Mode::train); },
       .cost =
           [](const Problem& p, Mode mode) {
             const double n = static_cast<double>(p.elements());

@@ -103,7 +103,7 @@ struct Band {
 
   /// Step 1. Outside of the image there are zeros.
   SSIM_INLINE void stage(std::int64_t column) {
-    const int count = static_cast<int>(least(sweep.width - column - (SSIM_DEFECT == 2), kBlock));
+    const int count = static_cast<int>(least(sweep.width - column - (SSIM_DEFECT(tail_columns) ? 1 : 0), kBlock));
     for (int i = 0; i < kTall; ++i) {
       const std::int64_t r = row - kReach + i;
       if (r < 0 || r >= sweep.height) {
@@ -146,21 +146,25 @@ struct Band {
   }
 
   /// Takes a new constant for the columns to come and puts those that are kept on it: E[(t - e)^2] = E[t^2] - 2 e E[t]
-  /// + e^2. Of three pixels amid the positions that are evaluated next, the one nearest to zero.
+  /// + e^2. Of six pixels amid the positions that are evaluated next, the one nearest to zero.
   SSIM_INLINE void follow(std::int64_t column) {
     const float none = __builtin_inff();
     Pivot next{none, none};
+    // The second column is for when what the first one meets, clamped to the image's corner, is its one bright pixel.
     const std::int64_t c = least(column, sweep.width - 1);
+    const std::int64_t columns[2] = {c, c >= kReach ? c - kReach : least(c + kReach, sweep.width - 1)};
     for (int i = 2; i < kBlock; i += 6) {
-      const std::int64_t at = least(row + i, sweep.height - 1) * sweep.width + c;
-      const float s = x[at] + y[at], d = x[at] - y[at];
-      if (__builtin_fabsf(s) < __builtin_fabsf(next.s)) next.s = s;
-      if (__builtin_fabsf(d) < __builtin_fabsf(next.d)) next.d = d;
+      for (const std::int64_t from : columns) {
+        const std::int64_t at = least(row + i, sweep.height - 1) * sweep.width + from;
+        const float s = x[at] + y[at], d = x[at] - y[at];
+        if (__builtin_fabsf(s) < __builtin_fabsf(next.s)) next.s = s;
+        if (__builtin_fabsf(d) < __builtin_fabsf(next.d)) next.d = d;
+      }
     }
     if (!(next.s < none && next.d < none)) return;
     const Pivot by{next.s - pivot.s, next.d - pivot.d};
     pivot = next;
-    if ((by.s == 0 && by.d == 0) || SSIM_DEFECT == 5) return;
+    if ((by.s == 0 && by.d == 0) || SSIM_DEFECT(pivot_not_moved)) return;
     for (int i = 0; i < kKept; ++i) {
       for (int lane = 0; lane < kBlock; lane += kLanes) {
         float* at = scratch.statistics[i][0] + lane;
@@ -220,7 +224,7 @@ struct Band {
   SSIM_INLINE Vector position(Vector shifted_ms, Vector shifted_md, Vector ess, Vector edd, Mask rows, float* fields) {
     const Vector ms = shifted_ms + pivot.s, md = shifted_md + pivot.d, mdd = md * md;
     const Vector vs = ess - shifted_ms * shifted_ms, vd = edd - shifted_md * shifted_md;
-    const Vector a = 0.5f * (ms * ms + mdd) + (SSIM_DEFECT == 4 ? sweep.c2 : sweep.c1);
+    const Vector a = 0.5f * (ms * ms + mdd) + (SSIM_DEFECT(wrong_c1) ? sweep.c2 : sweep.c1);
     const Vector b = 0.5f * (vs + vd) + sweep.c2;
     const Vector inverse_ab = 1.0f / (a * b);
     const Vector inverse_a = b * inverse_ab, inverse_b = a * inverse_ab;
@@ -234,7 +238,7 @@ struct Band {
       const Vector p = sa * (md * (u - 2.0f) + u * ms) - 2.0f * ((md - base.d) * q + (ms - base.s) * r);
       store(fields, keep(p, rows));
       store(fields + kBlock, keep(q, rows));
-      store(fields + 2 * kBlock, keep(r, rows));
+      store(fields + 2 * kBlock, SSIM_DEFECT(term_dropped) ? Vector{} : keep(r, rows));
     }
     return u + v - u * v;
   }
@@ -248,7 +252,7 @@ struct Band {
   SSIM_INLINE void write(std::int64_t column) {
     float* kept = ring + (column - task.column_begin) * (3 * 10);
     for (int n = 0; n < 3; ++n) {
-      if (first || SSIM_DEFECT == 3) {
+      if (first || SSIM_DEFECT(segment_seam)) {
         for (int r = 0; r < 10; ++r) zero(scratch.field_rows[n][r]);
       } else {
         copy(kept + n * 10 * kBlock, scratch.field_rows[n][0], 10);
@@ -267,7 +271,8 @@ struct Band {
       copy(scratch.field_rows[n][kBlock], kept + n * 10 * kBlock, 10);
     }
     const int begin = static_cast<int>(most(task.row_begin - (row - kReach), 0));
-    const int end = static_cast<int>(least(task.row_end - (row - kReach) - (SSIM_DEFECT == 7), kBlock));
+    const int end =
+        static_cast<int>(least(task.row_end - (row - kReach) - (SSIM_DEFECT(gradient_row_skipped) ? 1 : 0), kBlock));
     const int count = static_cast<int>(least(task.column_end - column, kBlock));
     for (int i = begin; i < end; ++i) {
       const std::int64_t at = (row - kReach + i) * sweep.width + column;
@@ -336,7 +341,7 @@ Pivot typical(const Sweep& sweep, const Task& task, std::int64_t plane) {
 template <bool kTrain>
 double run(const Sweep& sweep, const Task& task, float* ring) {
   Scratch scratch = {};
-  const std::int64_t plane = (SSIM_DEFECT == 6 ? 0 : task.plane) * sweep.width * sweep.height;
+  const std::int64_t plane = (SSIM_DEFECT(batch_ignored) ? 0 : task.plane) * sweep.width * sweep.height;
   const std::int64_t last_row = sweep.height - sweep.margin, last_column = sweep.width - sweep.margin;
   const std::int64_t reach = kTrain ? kReach : 0;
   Band<kTrain> band{.sweep = sweep,
@@ -361,7 +366,7 @@ double run(const Sweep& sweep, const Task& task, float* ring) {
     band.has_fields = band.row < end_row;
     band.field_rows.set(band.row, sweep.margin, last_row);
     band.loss_rows.set(band.row, most(task.row_begin, sweep.margin),
-                       least(task.row_end + (SSIM_DEFECT == 8), last_row));
+                       least(task.row_end + (SSIM_DEFECT(row_counted_twice) ? 1 : 0), last_row));
     band.run();
     band.first = false;
   }

@@ -6,10 +6,7 @@
 
 #include <cstdint>
 
-/// 0, or the number of a deliberate defect that verify/test_cpu_defects.cpp builds in and that the verifier must catch.
-#if !defined(SSIM_DEFECT)
-#define SSIM_DEFECT 0
-#endif
+#include "defect.hpp"
 
 namespace ssim::cpu {
 

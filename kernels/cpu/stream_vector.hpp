@@ -34,14 +34,11 @@ using Quad = float __attribute__((vector_size(16)));
 
 SSIM_INLINE Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 SSIM_INLINE void store(float* to, Vector v) { *reinterpret_cast<Vector*>(to) = v; }
-SSIM_INLINE Vector load_unaligned(const float* from) {
-  using Loose = float __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-  return *reinterpret_cast<const Loose*>(from);
-}
-SSIM_INLINE void store_unaligned(float* to, Vector v) {
-  using Loose = float __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
-  *reinterpret_cast<Loose*>(to) = v;
-}
+/// A typedef, because Clang ignores the alignment of a type that `using` names.
+typedef float Unaligned __attribute__((vector_size(4 * kLanes), aligned(4), may_alias));
+
+SSIM_INLINE Vector load_unaligned(const float* from) { return *reinterpret_cast<const Unaligned*>(from); }
+SSIM_INLINE void store_unaligned(float* to, Vector v) { *reinterpret_cast<Unaligned*>(to) = v; }
 SSIM_INLINE Vector splat(float value) { return value - Vector{}; }
 /// v where the mask is all ones, +0 where it is zero, whatever v is there.
 SSIM_INLINE Vector keep(Vector v, Mask mask) { return reinterpret_cast<Vector>(reinterpret_cast<Mask>(v) & mask); }
@@ -138,13 +135,12 @@ SSIM_INLINE void transpose(const float* from, int from_stride, float* to, int to
 
 // --- convolution -----------------------------------------------------------------------------------------------------
 
-constexpr float kTap0 = tap(SSIM_DEFECT == 1 ? 4 : 5), kTap1 = tap(4), kTap2 = tap(3), kTap3 = tap(2), kTap4 = tap(1),
-                kTap5 = tap(0);
+constexpr float kTap0 = tap(5), kTap1 = tap(4), kTap2 = tap(3), kTap3 = tap(2), kTap4 = tap(1), kTap5 = tap(0);
 
 /// Symmetric taps: 5 additions and 6 multiplications, which go to different ports where a core has ports for both.
 SSIM_INLINE Vector window_sum(Vector a0, Vector a1, Vector a2, Vector a3, Vector a4, Vector a5, Vector a6, Vector a7,
                               Vector a8, Vector a9, Vector a10) {
-  Vector sum = kTap0 * a5;
+  Vector sum = (SSIM_DEFECT(tap_wrong) ? kTap1 : kTap0) * a5;
   sum += kTap1 * (a4 + a6);
   sum += kTap2 * (a3 + a7);
   sum += kTap3 * (a2 + a8);

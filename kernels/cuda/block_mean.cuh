@@ -21,7 +21,7 @@ __device__ double block_sum(double value, BlockMean& shared_memory) {
   const int threads = kThreads ? kThreads : blockDim.x * blockDim.y * blockDim.z;
   for (int delta = 16; delta > 0; delta /= 2) value += shuffle_down(value, delta);
   if (thread % 32 == 0) shared_memory.warp_sum[thread / 32] = value;
-  sync_block();
+  if (!SSIM_DEFECT(barrier_missing)) sync_block();
   double total = 0;
   if (thread == 0) {
     for (int warp = 0; warp < threads / 32; ++warp) total += shared_memory.warp_sum[warp];
@@ -43,13 +43,15 @@ __device__ void finish_mean(double loss, BlockMean& shared_memory, double* sums,
   if (thread == 0) {
     sums[block] = own;
     fence_device();
-    shared_memory.arrival = atomic_increment_wrap(counter, blocks - 1);
+    shared_memory.arrival = atomic_increment_wrap(counter, blocks - (SSIM_DEFECT(control_block_dirty) ? 0 : 1));
   }
   sync_block();
-  if (shared_memory.arrival != blocks - 1) return;
+  if (shared_memory.arrival != blocks - (SSIM_DEFECT(arrival_early) ? 2 : 1)) return;
   fence_device();
   double partial = 0;
-  for (unsigned i = thread; i < blocks; i += threads) partial += load_global(&sums[i]);
+  for (unsigned i = thread; i < blocks - (SSIM_DEFECT(last_block_forgotten) ? 1 : 0); i += threads) {
+    partial += load_global(&sums[i]);
+  }
   const double total = block_sum<kThreads>(partial, shared_memory);
   if (thread == 0) *mean = 1.0 - total / count;
 }

@@ -53,16 +53,17 @@ __global__ void __launch_bounds__(kThreads)
         float row_m1 = 0, row_m2 = 0, row_e11 = 0, row_e22 = 0, row_e12 = 0;
 #pragma unroll
         for (int dx = -kHalo; dx <= kHalo; ++dx) {
-          if (column + dx < 0 || column + dx >= shape.width) continue;
+          if (column + dx < 0 || column + dx >= shape.width - (SSIM_DEFECT(halo_right) ? 1 : 0)) continue;
           const std::int64_t j = i + static_cast<std::int64_t>(dy) * shape.width + dx;
-          const float w = tap(dx + kHalo), a = x[j], b = y[j];
+          const float w = tap(dx + kHalo), a = x[j],
+                      b = y[SSIM_DEFECT(batch_ignored) ? j % (elements / shape.planes) : j];
           row_m1 += w * a;
           row_m2 += w * b;
           row_e11 += w * (a * a);
           row_e22 += w * (b * b);
           row_e12 += w * (a * b);
         }
-        const float w = tap(dy + kHalo);
+        const float w = tap(dy + kHalo - (SSIM_DEFECT(vertical_tap_wrong) && dy == 1 ? 1 : 0));
         m1 += w * row_m1;
         m2 += w * row_m2;
         e11 += w * row_e11;
@@ -71,11 +72,12 @@ __global__ void __launch_bounds__(kThreads)
       }
       at = classic(m1, m2, e11, e22, e12, c1, c2);
     }
+    if (SSIM_DEFECT(nan_swallowed) && !(at.value <= 1)) at.value = 1;
     loss += 1.0 - static_cast<double>(at.value);
     if (kTrain) {
       workspace.partials[i] = at.dm1;
       workspace.partials[i + elements] = at.de11;
-      workspace.partials[i + 2 * elements] = at.de12;
+      workspace.partials[i + 2 * elements] = SSIM_DEFECT(term_dropped) ? 0.0f : at.de12;
     }
   }
   finish_mean<kThreads>(loss, shared<BlockMean>(), workspace.sums, workspace.counter, count, mean);
@@ -86,7 +88,7 @@ __global__ void __launch_bounds__(kThreads)
                    float inverse_count, const float* __restrict__ partials, float* __restrict__ grad_x) {
   const std::int64_t elements = shape.planes * shape.height * shape.width;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kThreads;
-  const float scale = (weight ? *weight : 1.0f) * inverse_count;
+  const float scale = (weight && !SSIM_DEFECT(weight_ignored) ? *weight : 1.0f) * inverse_count;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < elements; i += step) {
     const std::uint64_t line = static_cast<std::uint64_t>(i) / static_cast<unsigned>(shape.width);
     const int column = static_cast<int>(i - static_cast<std::int64_t>(line) * shape.width);
@@ -100,7 +102,7 @@ __global__ void __launch_bounds__(kThreads)
       for (int dx = -kHalo; dx <= kHalo; ++dx) {
         if (column + dx < 0 || column + dx >= shape.width) continue;
         const std::int64_t j = i + static_cast<std::int64_t>(dy) * shape.width + dx;
-        const float w = tap(dx + kHalo);
+        const float w = tap(dx + kHalo - (SSIM_DEFECT(window_off_by_one) && dx > -kHalo ? 1 : 0));
         row_p += w * partials[j];
         row_q += w * partials[j + elements];
         row_r += w * partials[j + 2 * elements];
@@ -110,7 +112,12 @@ __global__ void __launch_bounds__(kThreads)
       q += w * row_q;
       r += w * row_r;
     }
+    const float before = SSIM_DEFECT(output_accumulated) ? grad_x[i] : 0.0f;
     grad_x[i] = scale * (p + 2 * x[i] * q + y[i] * r);
+    if (SSIM_DEFECT(output_accumulated)) grad_x[i] += before;
+    if (SSIM_DEFECT(zero_gradient)) grad_x[i] = 0;
+    if (SSIM_DEFECT(write_past_end) && i == elements - 1) grad_x[elements] = 0;
+    if (SSIM_DEFECT(input_modified) && i == elements / 2) const_cast<float*>(x)[i] = 0;
   }
 }
 
@@ -128,13 +135,14 @@ std::int64_t bytes(const Problem& p, Mode mode) {
 
 Status run(const Problem& p, const Arguments& a, bool train) {
   const Shape shape{p.planes(), static_cast<int>(p.height), static_cast<int>(p.width),
-                    p.padding == Padding::valid ? kHalo : 0};
+                    p.padding == Padding::valid && !SSIM_DEFECT(padding_ignored) ? kHalo : 0};
   char* base = static_cast<char*>(a.workspace);
   const Workspace workspace{reinterpret_cast<unsigned*>(base), reinterpret_cast<double*>(base + kControlBytes),
                             reinterpret_cast<float*>(base + kControlBytes + sums_bytes(p))};
   const auto forward = train ? naive_forward<true> : naive_forward<false>;
   Status status = launch("naive_forward", forward, dim3(blocks(p)), dim3(kThreads), sizeof(BlockMean), a.stream, shape,
-                         a.x, a.y, p.c1, p.c2, static_cast<double>(p.counted()), workspace, a.mean);
+                         a.x, a.y, p.c1, SSIM_DEFECT(wrong_c2) ? 9.1e-4f : p.c2,
+                         SSIM_DRIFT() * static_cast<double>(p.counted()), workspace, a.mean);
   if (!status || !train) return status;
   return launch("naive_backward", naive_backward, dim3(blocks(p)), dim3(kThreads), 0, a.stream, shape, a.x, a.y,
                 a.weight, 1.0f / static_cast<float>(p.counted()), workspace.partials, a.grad_x);

@@ -8,10 +8,20 @@
 #include <cstdint>
 #include <mutex>
 
+#include "../defect.hpp"
 #include "../ssim.hpp"
 
-/// Namespace of the rows in this build: ssim::cuda here, ssim::cuda_emulated in the emulation.
+/// Namespace of the rows in this build: ssim::cuda here, ssim::cuda_emulated in the emulation. A test compiles the rows
+/// once more, in another one.
+#if !defined(SSIM_CUDA_NAMESPACE)
 #define SSIM_CUDA_NAMESPACE cuda
+#endif
+
+/// 1: a card does what the emulation does wherever the contract leaves it a choice, so that both can be compared bit by
+/// bit; goes with -fmad=false.
+#if !defined(SSIM_LIKE_EMULATION)
+#define SSIM_LIKE_EMULATION 0
+#endif
 
 namespace ssim::SSIM_CUDA_NAMESPACE {
 
@@ -76,8 +86,18 @@ inline cudaError_t allow_shared_memory(const void* kernel, std::size_t bytes) {
 /// Launches kernel<<<grid, block, shared_bytes, stream>>>(arguments...); no synchronisation. Arguments are converted to
 /// the kernel's parameter types. More than 48 KB of shared memory is requested from the driver here.
 template <typename... Parameters, typename... Given>
-Status launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
-              void* stream, Given&&... given) {
+#if SSIM_WITH_DEFECTS
+static  // every file has its own defect_on_card
+#endif
+    Status
+    launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
+           void* stream, Given&&... given) {
+#if SSIM_WITH_DEFECTS
+  const int defect = static_cast<int>(defect_now());
+  if (cudaError_t error = cudaMemcpyToSymbol(defect_on_card, &defect, sizeof defect); error != cudaSuccess) {
+    return to_status(error, name);
+  }
+#endif
   if (shared_bytes > 48 * 1024) {
     const cudaError_t error = allow_shared_memory(reinterpret_cast<const void*>(kernel), shared_bytes);
     if (error != cudaSuccess) return to_status(error, name);
@@ -96,7 +116,10 @@ inline Status fill_zero(void* pointer, std::size_t bytes, void* stream) {
 }
 
 /// Multiprocessors of the current device.
-inline int multiprocessors() { return device_attribute<cudaDevAttrMultiProcessorCount>(1); }
+inline int multiprocessors() {
+  if (SSIM_LIKE_EMULATION) return 3;
+  return device_attribute<cudaDevAttrMultiProcessorCount>(1);
+}
 
 /// The block's dynamic shared memory as a T. Its content is undefined when the block starts.
 template <typename T>
@@ -140,9 +163,16 @@ __device__ __forceinline__ double fma(double a, double b, double c) { return __f
 
 /// 1 / v to within 1 ulp for normal v, in one instruction; 0 for infinite and NaN for NaN v.
 __device__ __forceinline__ float reciprocal_fast(float v) {
+#if SSIM_LIKE_EMULATION
+  constexpr float kSmallest = 0x1p-126f;
+  if (fabsf(v) < kSmallest) v = copysignf(0.0f, v);
+  const float result = __fdiv_rn(1.0f, v);
+  return fabsf(result) < kSmallest ? copysignf(0.0f, result) : result;
+#else
   float result;
   asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(v));
   return result;
+#endif
 }
 
 /// old = *counter; *counter = old >= limit ? 0 : old + 1; returns old.

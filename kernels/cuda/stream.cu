@@ -28,7 +28,7 @@ constexpr int kShortestValue = 6, kShortestTrain = 8;
 // How much faster a worker is when only half of those that fit share its multiprocessor (measured: 1.8 and 1.7).
 constexpr double kFewerAreFaster = 1.7;
 // And how much slower one of several blocks is than one block of as many warps, which keep step (measured).
-constexpr double kSmallBlocksAreSlower = 1.045;
+constexpr double kSmallBlocksAreSlower = 1.08;
 
 struct Plan {
   Work work;

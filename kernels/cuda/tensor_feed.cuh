@@ -127,7 +127,7 @@ struct TensorRing {
 
   __device__ __forceinline__ const Stage<kBoxes>& wait(unsigned index) {
     mbarrier_wait(full[index % kStages], index / kStages & 1);
-    return stage[index % kStages];
+    return stage[(index + (SSIM_DEFECT(ring_index) ? 1 : 0)) % kStages];
   }
 
   /// The warp has read that load.

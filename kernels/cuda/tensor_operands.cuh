@@ -41,7 +41,7 @@ __device__ __forceinline__ void square(const Split& v, Split& out, unsigned fact
     const unsigned hi = mul_half2(v.hi[i], scaled);
     const unsigned rest = fma_half2(v.hi[i], scaled, negate_half2(hi));  // exact, but for underflow
     out.hi[i] = hi;
-    out.lo[i] = fma_half2(scaled, add_half2(v.lo[i], v.lo[i]), rest);
+    out.lo[i] = SSIM_DEFECT(lo_dropped) ? 0 : fma_half2(scaled, add_half2(v.lo[i], v.lo[i]), rest);
   }
 }
 

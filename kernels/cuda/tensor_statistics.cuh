@@ -106,6 +106,7 @@ class Statistics {
   /// At the top of a strip or of a part of one.
   __device__ __forceinline__ void begin(const Sample& sample) {
     pivot_ = sample.pivot;
+    if (SSIM_DEFECT(stale_pending)) return;
     for (auto& slot : pending_) {
       for (auto& tile : slot) {
         for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
@@ -153,7 +154,7 @@ class Statistics {
     const float ms = out[0][i], md = out[1][i];
     Terms t;
     t.shifted = fma(p_.scale, pivot_, ms);
-    t.a = fma(t.shifted, t.shifted, p_.c1);
+    t.a = fma(t.shifted, t.shifted, SSIM_DEFECT(wrong_c1) ? p_.c2 : p_.c1);
     t.m = md * (md * kCutOffMd);
     t.g = fma(-ms, ms, fma(p_.scale_ss, out[2][i], p_.c2));
     t.e = fma(p_.scale_dd, out[3][i], -t.m);

@@ -102,6 +102,8 @@ Implementation tensor_train() {
       .idea = "tensor cores at fp32 accuracy, value and gradient in one pass",
       .device = kDevice,
       .tile = {tensor_cores::kGroup, tensor_cores::kGradientColumns},
+      .alignment = 16,
+      .exact_in_emulation = false,
       .supports = tensor_cores::train_supports,
       .workspace_bytes = tensor_cores::train_workspace_bytes,
       .value =

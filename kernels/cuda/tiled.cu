@@ -18,6 +18,7 @@
 // What differs: 64-bit sizes, any grid, the caller's stream, a deterministic mean in fp64, and workspace instead of
 // allocations.
 // Run: ./suite test --filter 'cuda.*:tiled' ; ./suite profile tiled
+#include <algorithm>
 #include <limits>
 
 #include "../implementation.hpp"
@@ -82,7 +83,7 @@ __device__ void convolve_row(const float (*pixel)[2], float* statistic) {
     e22 += (ly * ly + ry * ry) * w;
     e12 += (lx * ly + rx * ry) * w;
   }
-  const float w = tap(kHalo), x = pixel[kHalo][0], y = pixel[kHalo][1];
+  const float w = tap(SSIM_DEFECT(tap_wrong) ? 4 : kHalo), x = pixel[kHalo][0], y = pixel[kHalo][1];
   statistic[0] = m1 + x * w;
   statistic[1] = m2 + y * w;
   statistic[2] = e11 + x * x * w;
@@ -104,12 +105,13 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
     for (int i = thread; i < kExtent * kExtent; i += kThreads) {
       const int in_row = i / kExtent, in_column = i % kExtent;
       const int r = corner.row + in_row - kHalo, c = corner.column + in_column - kHalo;
-      const bool inside = r >= 0 && r < shape.height && c >= 0 && c < shape.width;
+      const bool inside = r >= 0 && r < shape.height && c >= 0 && c < shape.width &&
+                          !(SSIM_DEFECT(halo_right) && in_column == kExtent - 1);
       const std::int64_t j = plane + static_cast<std::int64_t>(r) * shape.width + c;
       tile.image[in_row][in_column][0] = inside ? x[j] : 0.0f;
-      tile.image[in_row][in_column][1] = inside ? y[j] : 0.0f;
+      tile.image[in_row][in_column][1] = inside ? y[SSIM_DEFECT(batch_ignored) ? j - plane : j] : 0.0f;
     }
-    sync_block();
+    if (!SSIM_DEFECT(barrier_missing)) sync_block();
     for (int i = threadIdx.y; i < kExtent; i += kTile) {
       convolve_row(&tile.image[i][threadIdx.x], tile.statistic[i][threadIdx.x]);
     }
@@ -125,13 +127,13 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
       }
       const float* centre = tile.statistic[threadIdx.y + kHalo][threadIdx.x];
 #pragma unroll
-      for (int s = 0; s < 5; ++s) sum[s] += centre[s] * tap(kHalo);
+      for (int s = 0; s < 5; ++s) sum[s] += centre[s] * tap(SSIM_DEFECT(vertical_tap_wrong) ? 4 : kHalo);
       const auto at = classic(sum[0], sum[1], sum[2], sum[3], sum[4], c1, c2, FastReciprocal{});
       const std::int64_t j = plane + static_cast<std::int64_t>(row) * shape.width + column;
       map[j] = at.value;
       if (kTrain) {
         partials[j] = at.dm1;
-        partials[j + field_stride] = at.de11;
+        partials[j + field_stride] = SSIM_DEFECT(term_dropped) ? 0.0f : at.de11;
         partials[j + 2 * field_stride] = at.de12;
       }
     }
@@ -158,7 +160,9 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
       const float chain = inside ? gradient_map[j] : 0.0f;
 #pragma unroll
       for (int f = 0; f < 3; ++f) {
-        tile.field[f][in_row][in_column] = inside ? partials[j + f * field_stride] * chain : 0.0f;
+        tile.field[f][in_row][in_column] =
+            inside ? partials[(SSIM_DEFECT(partials_row_off) && r > 0 ? j - shape.width : j) + f * field_stride] * chain
+                   : 0.0f;
       }
     }
     sync_block();
@@ -173,7 +177,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
       }
     }
     sync_block();
-    if (row < shape.height && column < shape.width) {
+    if (row < shape.height - (SSIM_DEFECT(gradient_row_skipped) ? 1 : 0) && column < shape.width) {
       float sum[3] = {};
 #pragma unroll
       for (int k = 0; k < kHalo; ++k) {
@@ -186,7 +190,7 @@ __global__ void __launch_bounds__(kThreads, kBlocks)
 #pragma unroll
       for (int f = 0; f < 3; ++f) sum[f] += centre[f] * tap(kHalo);
       const std::int64_t j = plane + static_cast<std::int64_t>(row) * shape.width + column;
-      grad_x[j] = sum[0] + 2.0f * x[j] * sum[1] + y[j] * sum[2];
+      grad_x[j] = sum[0] + 2.0f * x[j] * sum[1] + y[SSIM_DEFECT(wrong_plane_partials) ? j - plane : j] * sum[2];
     }
   }
 }
@@ -207,7 +211,7 @@ Rows counted_rows(const Problem& p) {
             p.counted_width(),
             p.elements(),
             static_cast<int>(p.width),
-            static_cast<int>(kHalo * p.width + kHalo)};
+            static_cast<int>(kHalo * p.width + kHalo - (SSIM_DEFECT(valid_border_off) ? 1 : 0))};
   }
   const std::int64_t rows = (p.elements() + kRun - 1) / kRun;
   return {rows, rows, 0, kRun, p.elements(), kRun, 0};
@@ -224,7 +228,7 @@ __global__ void __launch_bounds__(kThreads)
     const std::int64_t from =
         plane * view.plane_stride + (row - plane * view.rows_per_plane) * view.row_stride + view.start;
     const std::int64_t left = view.total - from;
-    const int length = static_cast<int>(left < view.length ? left : view.length);
+    const int length = static_cast<int>(left < view.length ? left : view.length) - (SSIM_DEFECT(tail_columns) ? 1 : 0);
     for (int i = lane; i < length; i += 4 * 32) {
       float part[4];
 #pragma unroll
@@ -238,7 +242,7 @@ __global__ void __launch_bounds__(kThreads)
 // dL map: every counted position gets weight / count.
 __global__ void __launch_bounds__(kThreads)
     tiled_expand(const float* weight, float inverse_count, std::int64_t size, float* __restrict__ to) {
-  const float value = (weight ? *weight : 1.0f) * inverse_count;
+  const float value = (weight ? *weight * (SSIM_DEFECT(weight_squared) ? *weight : 1.0f) : 1.0f) * inverse_count;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kThreads;
   for (std::int64_t i = static_cast<std::int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < size; i += step) {
     to[i] = value;
@@ -316,7 +320,8 @@ Status run(const Problem& p, const Arguments& a, bool train) {
                     static_cast<int>(p.width),
                     static_cast<unsigned>(tiles(p.width)),
                     static_cast<unsigned>(tiles(p.height))};
-  const dim3 grid(static_cast<unsigned>(p.batch * tiles(p.height) * tiles(p.width)));
+  const std::int64_t blocks = p.batch * tiles(p.height) * tiles(p.width);
+  const dim3 grid(static_cast<unsigned>(SSIM_DEFECT(grid_limit) ? std::min<std::int64_t>(blocks, 7) : blocks));
   const dim3 block(kTile, kTile);
   const std::size_t field_bytes = static_cast<std::size_t>(4 * p.elements());
 
@@ -324,15 +329,16 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   for (int f = 0; train && f < 3; ++f) {
     if (Status s = fill_zero(w.partials + f * w.field_stride, field_bytes, a.stream); !s) return s;
   }
-  if (Status s =
-          launch("tiled_forward", train ? tiled_forward<true> : tiled_forward<false>, grid, block,
-                 sizeof(ForwardShared), a.stream, shape, a.x, a.y, p.c1, p.c2, w.map, w.partials, w.field_stride);
+  if (Status s = launch("tiled_forward", train ? tiled_forward<true> : tiled_forward<false>, grid, block,
+                        sizeof(ForwardShared), a.stream, shape, a.x, a.y, SSIM_DEFECT(wrong_c1) ? p.c2 : p.c1, p.c2,
+                        w.map, w.partials, w.field_stride);
       !s) {
     return s;
   }
   const Rows view = counted_rows(p);
-  if (Status s = launch("tiled_mean", tiled_mean, dim3(fill_blocks(p.elements())), dim3(kThreads), sizeof(BlockMean),
-                        a.stream, view, w.map, static_cast<double>(p.counted()), w.sums, w.counter, a.mean);
+  if (Status s =
+          launch("tiled_mean", tiled_mean, dim3(fill_blocks(p.elements())), dim3(kThreads), sizeof(BlockMean), a.stream,
+                 view, w.map, SSIM_DRIFT() * static_cast<double>(p.counted()), w.sums, w.counter, a.mean);
       !s || !train) {
     return s;
   }

@@ -37,7 +37,8 @@ print(json.dumps([*about, why.row, why.why]))
 
 def python(arguments: list[str], paths: list[Path], folder: Path, **kwargs) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, paths))}
-    environment["PATH"] = os.pathsep.join([*(str(p / "bin") for p in paths), environment["PATH"]])
+    tools = [str(path / "bin") for path in paths] + [os.path.dirname(sys.executable)]  # Meson is one
+    environment["PATH"] = os.pathsep.join([*tools, environment["PATH"]])
     return subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, **kwargs
     )

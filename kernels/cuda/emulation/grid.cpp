@@ -20,6 +20,9 @@
 namespace ssim::cuda_emulated::emulation {
 namespace {
 
+std::mutex launches_lock;
+std::set<std::pair<std::string, const void*>> launched_kernels;
+
 // Workers keep their stacks from launch to launch.
 class Pool {
  public:
@@ -99,8 +102,17 @@ std::uint64_t seed() {
   return value;
 }
 
+std::set<std::pair<std::string, const void*>> launched() {
+  const std::lock_guard guard(launches_lock);
+  return launched_kernels;
+}
+
 Status run(const Grid& grid) {
   if (Status status = check(grid); !status) return status;
+  {
+    const std::lock_guard guard(launches_lock);
+    launched_kernels.emplace(grid.name, grid.kernel);
+  }
   static std::atomic<std::uint64_t> launches{0};
   Random random{seed() + 0x632be59bd9b4e019u * launches.fetch_add(1)};
   Launch launch{grid, static_cast<std::uint64_t>(grid.grid.x) * grid.grid.y * grid.grid.z};

@@ -9,6 +9,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
+#include <string>
+#include <utility>
 
 #include "../../ssim.hpp"
 #include "vector_types.hpp"
@@ -33,11 +36,15 @@ struct Grid {
   dim3 grid, block;
   std::size_t shared_bytes;
   void (*body)(const void* arguments);  // one thread of the kernel
+  const void* kernel;                   // its address, which tells instantiations of one name apart
   const void* arguments;
 };
 
 /// Runs the whole grid before it returns. An error of the kernel becomes a status that names kernel, block and thread.
 Status run(const Grid& grid);
+
+/// Every kernel that was launched since the process began, with its address.
+std::set<std::pair<std::string, const void*>> launched();
 
 /// The seed of this process.
 std::uint64_t seed();

@@ -9,6 +9,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "../../defect.hpp"
 #include "grid.hpp"
 
 #define SSIM_CUDA_NAMESPACE cuda_emulated
@@ -33,7 +34,7 @@ Status launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 b
     const Call& c = *static_cast<const Call*>(pointer);
     std::apply(c.kernel, c.arguments);
   };
-  return emulation::run({name, grid, block, shared_bytes, body, &call});
+  return emulation::run({name, grid, block, shared_bytes, body, reinterpret_cast<const void*>(kernel), &call});
 }
 
 inline Status fill_zero(void* pointer, std::size_t bytes, void*) {

@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: MIT
+"""verify an implementation of your own: a shared object, or a Python function
+
+--library PATH: a shared object that exports the C contract of kernels/ssim_row.h, run through every test of rows.
+--python MODULE:FUNCTION: a callable f(img1, img2) -> scalar tensor, MODULE from PYTHONPATH or the current folder. If its
+signature has `padding` and `train` they are passed, else --padding says which padding it computes. Accuracy, gradient,
+shapes, NaN and unchanged inputs are asserted; bitwise properties and error messages are notes.
+Exit status: 0 right, 1 wrong, 2 misuse, 77 it needs a device that is not here.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from frontdoor.place import BUILD, MISUSE, ROOT, Stop
+
+TARGETS = [
+    "verify/test_accuracy",
+    "verify/test_descent",
+    "verify/test_photographs",
+    "verify/test_properties",
+    "verify/test_random",
+    "verify/libssim_verify_c.so",
+]
+EXAMPLE = """./suite check --library ./libmine.so --name mine
+./suite check --python mymodule:ssim --padding valid"""
+
+LOADS = """import ctypes, sys
+try:
+    library = ctypes.CDLL(sys.argv[1])
+except OSError as error:
+    sys.exit(f"cannot be loaded: {error}")
+names = ("supports", "workspace_bytes", "value", "value_and_grad")
+lacking = [f"ssim_row_{name}" for name in names if not hasattr(library, f"ssim_row_{name}")]
+if lacking:
+    sys.exit(f"does not export {', '.join(lacking)} (kernels/ssim_row.h)")
+"""
+
+
+def arguments(parser):
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--library", metavar="PATH", help="a shared object with the functions of kernels/ssim_row.h")
+    which.add_argument("--python", metavar="MODULE:FUNCTION", help="a function of two tensors")
+    parser.add_argument("--name", metavar="NAME", help="what the row is called (default: from the file's name)")
+    parser.add_argument(
+        "--padding", choices=["same", "valid"], help="what a Python function without such a parameter computes"
+    )
+    parser.add_argument(
+        "--device", choices=["auto", "cpu", "cuda"], default="auto", help="where (default: wherever it runs)"
+    )
+
+
+def library_row(path: str, name: str | None) -> tuple[str, str]:
+    """(absolute path, name of the row), or Stop with what is wrong with them. Loads it in a process of its own."""
+    file = Path(path).resolve()
+    if not file.is_file():
+        raise Stop(MISUSE, f"--library {path}: there is no such file")
+    stem = re.sub(r"^lib|\.so.*$", "", file.name)
+    name = name or re.sub(r"\W", "_", stem)
+    if not re.fullmatch(r"\w+", name):
+        raise Stop(MISUSE, f"--name {name}: letters, digits and _ only")
+    taken = {path.stem for folder in ("cpu", "cuda") for path in (ROOT / "kernels" / folder).glob("*.c*")}
+    if name in taken | {"production", "operator", "naive_conv", "pytorch_mssim"}:
+        raise Stop(MISUSE, f"--name {name}: there is a row of this name already; choose another one with --name")
+    done = subprocess.run([sys.executable, "-c", LOADS, str(file)], capture_output=True, text=True)
+    if done.returncode:
+        why = done.stderr.strip().splitlines()
+        raise Stop(MISUSE, f"--library {path}: " + (why[-1] if why else f"loading it ends with {done.returncode}"))
+    return str(file), name
+
+
+def check(args):
+    if args.library:
+        if args.padding:
+            raise Stop(MISUSE, "check: --padding goes with --python; a library is asked what it supports")
+        args.library, args.name = library_row(args.library, args.name)
+    elif not re.fullmatch(r"[\w.]+:\w+", args.python):
+        raise Stop(MISUSE, f"check: --python {args.python}: not of the form MODULE:FUNCTION")
+
+
+def run(args, context):
+    environment = context.environment()
+    if args.python:
+        command = [context.python, str(ROOT / "verify" / "check_python.py"), args.python]
+        command += ["--library", str(BUILD / "verify" / "libssim_verify_c.so"), "--device", args.device]
+        if args.padding:
+            command += ["--padding", args.padding]
+        environment["PYTHONPATH"] = os.pathsep.join([os.getcwd(), environment["PYTHONPATH"]])
+        return subprocess.run(command, env=environment).returncode
+    return check_library(args, context, environment)
+
+
+def check_library(args, context, environment) -> int:
+    from frontdoor.commands import test
+
+    environment.update(SUITE_LIBRARY=args.library, SUITE_LIBRARY_NAME=args.name, SUITE_DEVICE=args.device)
+    # Not the mutants, whose executable is no test of this row.
+    tests = [t for t in test.registered(context) if "rows" in t.suites and t.name in ROW_TESTS]
+    args.filter, args.jobs = f"(cpu|cuda):{args.name}(:|/|$)", min(2, len(os.sched_getaffinity(0)))
+    return test.run_tests(args, tests, environment, remember=False)
+
+
+ROW_TESTS = {Path(target).name for target in TARGETS}

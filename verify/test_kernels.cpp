@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MIT
+// A small set of problems that runs every instantiation of every kernel: what `./suite sanitize` gives to
+// compute-sanitizer. In emulation a test counts that none is left out, against the kernels of resource_budget.json.
+//
+// Run: ./suite test --filter '^kernels' ; compute-sanitizer build/verify/test_kernels --match '^kernels.cuda:'
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "kernels/registry.hpp"
+#include "row_tests.hpp"
+#if SSIM_WITH_EMULATION
+#include "kernels/cuda/emulation/grid.hpp"
+#endif
+
+namespace ssim::verify {
+namespace {
+
+// Rows of whole vectors, an odd width, a misaligned pointer, several planes and strips.
+const CaseSpec kSet[] = {
+    {{.batch = 1, .channels = 1, .height = 40, .width = 64}, "uniform"},
+    {{.batch = 1, .channels = 2, .height = 37, .width = 53}, "uniform"},
+    {{.batch = 2, .channels = 1, .height = 21, .width = 140}, "textured", 4},
+};
+
+void run_set(const Implementation& row, Mode mode, Padding padding) {
+  int ran = 0;
+  for (CaseSpec spec : kSet) {
+    spec.problem.padding = padding;
+    if (!refuses(row, spec, mode).empty()) continue;
+    ++ran;
+    const Verdict v = verify_row(row, shared_case(row.device, spec, seed()), mode);
+    EXPECT_TRUE(v.ok) << v.message;
+  }
+  if (ran == 0) skip(key(row) + " does not support it: " + refuses(row, kSet[0], mode));
+}
+
+void register_all(Registrar& registrar) {
+  for (const Implementation& row : kernel_rows()) {
+    for (const Mode mode : kModes) {
+      for (const Padding padding : kPaddings) {
+        registrar.add("kernels", key(row) + ":" + to_string(mode) + ":" + to_string(padding), [&row, mode, padding] {
+          if (const std::string reason = cannot_run(row.device); !reason.empty()) {
+            return skip(reason, row.device == Device::cuda);
+          }
+          run_set(row, mode, padding);
+        });
+      }
+    }
+  }
+}
+
+const RegisterTests registration(register_all);
+
+TEST(KernelSet, RunsEveryInstantiation) {
+  if (const std::string reason = cannot_run(Device::cuda_emulated); !reason.empty()) return skip(reason);
+#if SSIM_WITH_EMULATION
+  for (const Implementation& row : kernel_rows()) {
+    if (row.device != Device::cuda_emulated) continue;
+    for (const Mode mode : kModes) {
+      for (CaseSpec spec : kSet) {
+        for (const Padding padding : kPaddings) {
+          spec.problem.padding = padding;
+          if (!refuses(row, spec, mode).empty()) continue;
+          EXPECT_TRUE(verify_row(row, shared_case(row.device, spec, seed()), mode).ok);
+        }
+      }
+    }
+  }
+  std::map<std::string, int> ran, wanted;
+  for (const auto& [name, address] : cuda_emulated::emulation::launched()) ++ran[name];
+  std::set<std::string> instantiations;
+  const nlohmann::json budget = nlohmann::json::parse(std::ifstream(SSIM_BUDGET));
+  for (const auto& [arch, kernels] : budget.at("kernels").items()) {
+    for (const auto& [name, figures] : kernels.items()) instantiations.insert(name);
+  }
+  for (const std::string& name : instantiations) ++wanted[name.substr(0, name.find('<'))];
+  EXPECT_GT(wanted.size(), 0u);
+  for (const auto& [name, count] : wanted) {
+    if (name.rfind("operator_", 0) == 0) continue;  // no row's: the tests of the operator run them
+    EXPECT_EQ(ran[name], count) << "instantiations of " << name;
+  }
+#endif
+}
+
+}  // namespace
+}  // namespace ssim::verify
