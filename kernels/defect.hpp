@@ -13,8 +13,8 @@
 #define SSIM_WITH_DEFECTS 0
 #endif
 
-// defect(name, the check that must catch it): of verify_row (check.hpp) `oracle` (mean or gradient), `gradient`, `memory`
-// or `repeat`; `nan` of the properties; `race`: found by the emulation alone, a card may get by.
+// defect(name, the check that must catch it): of verify_row (check.hpp) `oracle` (mean or gradient), `gradient`,
+// `memory` or `repeat`; `nan` of the properties; `race`: found by the emulation alone, a card may get by.
 // clang-format off
 #define SSIM_DEFECTS(defect) \
   /* arithmetic */ \

@@ -17,7 +17,8 @@ import traceback
 from dataclasses import dataclass, field
 from typing import Callable
 
-SHAPES = [(2, 3, 37, 53), (1, 1, 19, 37), (1, 1, 11, 11), (1, 2, 16, 64), (1, 1, 12, 131), (3, 1, 131, 12), (1, 7, 23, 29)]
+SHAPES = [(2, 3, 37, 53), (1, 1, 19, 37), (1, 1, 11, 11), (1, 2, 16, 64), (1, 1, 12, 131)]
+SHAPES += [(3, 1, 131, 12), (1, 7, 23, 29)]
 SMALL = [(1, 1, 1, 1), (1, 1, 1, 67), (1, 1, 67, 1), (1, 1, 5, 7), (2, 2, 10, 12)]  # same padding alone
 WEIGHT = -1.75
 
@@ -48,7 +49,8 @@ class Oracle:
         sizes = (ctypes.c_int64 * 4)(*shape)
         where = ctypes.c_void_p(x.data_ptr()), ctypes.c_void_p(y.data_ptr())
         self._raise(
-            self._library.ssim_verify_images(name.encode(), ctypes.c_uint64(seed), sizes, int(padding == "valid"), *where)
+            valid = int(padding == "valid")
+            self._library.ssim_verify_images(name.encode(), ctypes.c_uint64(seed), sizes, valid, *where)
         )
         return x, y
 
@@ -142,7 +144,8 @@ def accuracy(subject: Subject, oracle: Oracle, padding: str, report: Report) -> 
         for how, number in (("without gradient", got), ("with gradient", value)):
             report.require(
                 abs(number - mean) <= limit,
-                f"{where}: mean {how} {number:.9g}, oracle {mean:.9g}: off by {abs(number - mean):.3g}, allowed {limit:.3g}",
+                f"{where}: mean {how} {number:.9g}, oracle {mean:.9g}: "
+                f"off by {abs(number - mean):.3g}, allowed {limit:.3g}",
             )
         if gradient is None or gradient.shape != x.shape:
             report.require(False, f"{where}: gradient of shape {None if gradient is None else tuple(gradient.shape)}")
@@ -169,7 +172,8 @@ def behaviour(subject: Subject, oracle: Oracle, padding: str, report: Report) ->
     result = subject(leaf, on_y, padding, True)
     report.require(
         isinstance(result, torch.Tensor) and result.dim() == 0,
-        f"{padding}: returns {tuple(result.shape) if isinstance(result, torch.Tensor) else type(result)}, not a scalar tensor",
+        f"{padding}: returns {tuple(result.shape) if isinstance(result, torch.Tensor) else type(result)}, "
+        "not a scalar tensor",
     )
     result.sum().backward()
     report.require(torch.equal(leaf.detach(), on_x), f"{padding}: img1 was modified")
@@ -203,7 +207,8 @@ def behaviour(subject: Subject, oracle: Oracle, padding: str, report: Report) ->
     wide = torch.stack([x, x], -1).flatten(-2)[..., ::2]
     try:
         report.note(
-            subject.value(wide, y, padding) == subject.value(x, y, padding), f"{padding}: strided input has another value"
+            subject.value(wide, y, padding) == subject.value(x, y, padding),
+            f"{padding}: strided input has another value",
         )
     except Exception as error:
         report.notes.append(f"{padding}: strided input is refused: {error}")

@@ -21,12 +21,6 @@ std::string cannot_run(Device device) {
   return std::string("device ") + to_string(device) + " is not available: " + reason;
 }
 
-std::string refuses(const Implementation& row, const CaseSpec& spec, Mode mode) {
-  if (std::string reason = row.supports(spec.problem, mode); !reason.empty()) return reason;
-  if (spec.offset % row.alignment == 0) return "";
-  return "needs addresses that are multiples of " + std::to_string(row.alignment);
-}
-
 const Case& shared_case(Device device, const CaseSpec& spec, std::uint64_t seed) {
   struct Kept {
     std::string name;

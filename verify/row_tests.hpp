@@ -13,18 +13,9 @@
 
 namespace ssim::verify {
 
-struct CaseSpec {
-  Problem problem;
-  std::string input_class;
-  std::int64_t offset = 0;
-};
-
 /// "" if rows of the device can run and SUITE_DEVICE (cpu, cuda, cuda-emulated; auto or unset = all) wants them, else
 /// the reason.
 std::string cannot_run(Device device);
-
-/// "" if the row takes the case, else the reason: its supports(), or addresses that it cannot have.
-std::string refuses(const Implementation& row, const CaseSpec& spec, Mode mode);
 
 /// The case, made when it is first asked for; the last few of each device are kept, so ask for the same one in a row.
 const Case& shared_case(Device device, const CaseSpec& spec, std::uint64_t seed);

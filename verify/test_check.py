@@ -28,7 +28,8 @@ def compiler():
 
 def build(compiler: str, folder: Path, mistake: int) -> Path:
     library = folder / f"libexample_{mistake}.so"
-    command = [compiler, "-O2", "-shared", "-fPIC", f"-DMISTAKE={mistake}", f"-I{ROOT}", str(EXAMPLE), "-o", str(library)]
+    command = [compiler, "-O2", "-shared", "-fPIC", f"-DMISTAKE={mistake}", f"-I{ROOT}"]
+    command += [str(EXAMPLE), "-o", str(library)]
     subprocess.run([*command, "-lm"], check=True)
     return library
 

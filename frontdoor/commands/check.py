@@ -2,9 +2,9 @@
 """verify an implementation of your own: a shared object, or a Python function
 
 --library PATH: a shared object that exports the C contract of kernels/ssim_row.h, run through every test of rows.
---python MODULE:FUNCTION: a callable f(img1, img2) -> scalar tensor, MODULE from PYTHONPATH or the current folder. If its
-signature has `padding` and `train` they are passed, else --padding says which padding it computes. Accuracy, gradient,
-shapes, NaN and unchanged inputs are asserted; bitwise properties and error messages are notes.
+--python MODULE:FUNCTION: a callable f(img1, img2) -> scalar tensor, MODULE from PYTHONPATH or the current folder. If
+its signature has `padding` and `train` they are passed, else --padding says which padding it computes. Accuracy,
+gradient, shapes, NaN and unchanged inputs are asserted; bitwise properties and error messages are notes.
 Exit status: 0 right, 1 wrong, 2 misuse, 77 it needs a device that is not here.
 """
 
