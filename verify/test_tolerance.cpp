@@ -40,7 +40,7 @@ TEST(Tolerance, IsWithinTenTimesTheLargestError) {
     for (const auto& line : table.at("rows")) {
       const auto& rows = all_rows();
       const auto row = std::find_if(rows.begin(), rows.end(), [&](const Implementation& r) {
-        return to_string(r.device) == line.at("device") && r.name == line.at("name");
+        return line.at("device") == to_string(r.device) && line.at("name") == r.name.c_str();
       });
       if (row == rows.end() || !is_input_class(line.at("class"))) continue;
       const std::string name = line.at("class");

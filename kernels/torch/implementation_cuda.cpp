@@ -5,6 +5,7 @@
 // mean. The workspace is one that stays (workspaces.hpp); while a CUDA graph is captured it is the graph's own, which
 // adds an allocation and a memset.
 #if SSIM_TORCH_CUDA
+#include <ATen/Context.h>
 #include <ATen/cuda/EmptyTensor.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAGraphsC10Utils.h>
@@ -43,6 +44,8 @@ class Lease {
         return;
       }
     }
+    // Images may come from elsewhere: this can be the first that LibTorch hears of the device.
+    at::globalContext().lazyInitDevice(c10::DeviceType::CUDA);
     workspace_.memory = c10::cuda::CUDACachingAllocator::get()->allocate(static_cast<std::size_t>(kSlots + bytes));
     workspace_.bytes = bytes;
     if (bytes > 0) raise(init_workspace(Device::cuda, begin(), bytes, place_.stream));
