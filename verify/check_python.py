@@ -48,8 +48,8 @@ class Oracle:
         x, y = torch.empty(shape), torch.empty(shape)
         sizes = (ctypes.c_int64 * 4)(*shape)
         where = ctypes.c_void_p(x.data_ptr()), ctypes.c_void_p(y.data_ptr())
+        valid = int(padding == "valid")
         self._raise(
-            valid = int(padding == "valid")
             self._library.ssim_verify_images(name.encode(), ctypes.c_uint64(seed), sizes, valid, *where)
         )
         return x, y

@@ -24,6 +24,9 @@ const CaseSpec kSet[] = {
     {{.batch = 1, .channels = 1, .height = 40, .width = 64}, "uniform"},
     {{.batch = 1, .channels = 2, .height = 37, .width = 53}, "uniform"},
     {{.batch = 2, .channels = 1, .height = 21, .width = 140}, "textured", 4},
+    // Wide enough for large blocks.
+    {{.batch = 1, .channels = 1, .height = 40, .width = 992}, "uniform"},
+    {{.batch = 1, .channels = 1, .height = 40, .width = 991}, "uniform"},
 };
 
 void run_set(const Implementation& row, Mode mode, Padding padding) {

@@ -106,7 +106,6 @@ class Statistics {
   /// At the top of a strip or of a part of one.
   __device__ __forceinline__ void begin(const Sample& sample) {
     pivot_ = sample.pivot;
-    if (SSIM_DEFECT(stale_pending)) return;
     for (auto& slot : pending_) {
       for (auto& tile : slot) {
         for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
@@ -143,7 +142,7 @@ class Statistics {
       }
       if (kOutput) output(tile, pending_[kSlot][tile]);
       for (int i = 0; i < kStatistics; ++i) {
-        for (float& v : pending_[kSlot][tile][i]) v = 0;
+        for (float& v : pending_[kSlot][tile][i]) v = SSIM_DEFECT(stale_pending) ? v : 0;
         add_rows(pending_[kSlot][tile][i], parts[i], weights_.vertical[0]);
       }
     }

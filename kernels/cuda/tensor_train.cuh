@@ -71,23 +71,41 @@ struct GradientConstants {
   float unit, pivot;  // of the gradient; of the plane
 };
 
-/// Whole warp: notes that segment number `index` of the share needs repair, by the warp's own words.
-__device__ __forceinline__ void note(unsigned (&repair)[kMostSegments / 32], int index) {
-  sync_warp();
-  if (threadIdx.x % 32 == 0) repair[index / 32] |= 1u << index % 32;
-  sync_warp();
-}
-
 struct TrainMemory {
   TensorRing<kFieldBoxes, kTrainStages> images;
   FieldStage fields[kFieldStages];
   Mbarrier full[kFieldStages], empty[kFieldStages];
   GradientConstants constants[kGradientWarps];
   float2 totals[32 * kFieldWarps];                                    // of the current segment, in two fp32 numbers
+  int first_pixel[32 * kFieldWarps];                                  // of the thread, in a stage
   double done[32 * kFieldWarps];                                      // of the segments before
   unsigned repair[kFieldWarps + kGradientWarps][kMostSegments / 32];  // bit i: segment i, by the warp that found it
+  struct {
+    int done, index, row;
+  } progress[kFieldWarps + kGradientWarps];  // of each warp through the share: steps, segments; fields: first row
   BlockMean mean;
 };
+
+/// Whole warp: its next segment, and how far it has come into shared memory, for the sake of registers.
+__device__ __forceinline__ bool next(TrainMemory& memory, const Plan& plan, Segment& segment) {
+  auto& own = memory.progress[current_thread() / 32];
+  int done = own.done;
+  if (!next_segment(plan, done, segment)) return false;
+  sync_warp();
+  if (current_thread() % 32 == 0) {
+    own.done = done;
+    ++own.index;
+  }
+  sync_warp();
+  return true;
+}
+
+/// Whole warp: the current segment needs repair.
+__device__ __forceinline__ void note(TrainMemory& memory) {
+  const int warp = current_thread() / 32, index = memory.progress[warp].index - 1;
+  if (current_thread() % 32 == 0) memory.repair[warp][index / 32] |= 1u << index % 32;
+  sync_warp();
+}
 
 /// A warp that makes fields of 32 columns. Its registers are just enough, as those of GradientWarp below.
 class FieldWarp {
@@ -96,12 +114,13 @@ class FieldWarp {
       : p_(p), memory_(memory), statistics_(p.statistics) {
     memory.totals[threadIdx.x] = {0, 0};
     memory.done[threadIdx.x] = 0;
+    memory.first_pixel[threadIdx.x] = first_pixel(threadIdx.x);
   }
 
   /// The block's share of the work.
   __device__ __forceinline__ void run() {
     Segment segment;
-    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
+    while (next(memory_, p_.plan, segment)) {
       begin(segment);
       step<0, false>(0);
       step<1, false>(0);
@@ -113,7 +132,7 @@ class FieldWarp {
         if (--left == 0) break;
       }
       flush();
-      end(index);
+      end();
     }
   }
 
@@ -143,6 +162,11 @@ class FieldWarp {
   __device__ __forceinline__ double total() const { return memory_.done[threadIdx.x]; }
 
  private:
+  /// Number of the fields that come of the load taken last: kTrainLead loads of each segment so far gave none.
+  __device__ __forceinline__ unsigned made() const {
+    return taken_ - 1 - kTrainLead * memory_.progress[current_thread() / 32].index;
+  }
+
   // Bits of flags_; the first two stand for the lane's four columns g, g + 8, g + 16, g + 24.
   static constexpr int kInside = 1, kCounts = 16;  // the fields are not zero; SSIM counts in this block
   static constexpr int kAllInside = 256, kBegun = 512;
@@ -158,7 +182,8 @@ class FieldWarp {
       if (inside && own >= 0 && own < kGradientColumns) flags_ |= kCounts << i;
     }
     if (ballot(flags_ % kCounts == kCounts - 1) == 0xffffffffu) flags_ |= kAllInside;
-    row_ = (segment.first - 1) * kGroup;
+    if (threadIdx.x % 32 == 0) memory_.progress[threadIdx.x / 32].row = (segment.first - 1) * kGroup;
+    sync_warp();
     const Sample sample = plane_sample(p_.x, p_.y, segment.plane, p_.height, p_.width, p_.statistics.range);
     statistics_.begin(sample);
     if (sample.bright) memory_.totals[threadIdx.x].x = kNotFinite;
@@ -168,29 +193,34 @@ class FieldWarp {
   template <int kSlot, bool kOutput>
   __device__ __forceinline__ void step(int left) {
     const auto& stage = memory_.images.wait(taken_);
-    const bool plain = flags_ & kAllInside && row_ >= p_.margin && row_ + kGroup <= p_.height - p_.margin;
-    const bool counted = left != 1 && flags_ & kBegun;
-    const int pixel = first_pixel(current_thread());
+    const int pixel = memory_.first_pixel[current_thread()];
     statistics_.step<kSlot, kOutput>(
         &stage.x[0][0][0] + pixel, &stage.y[0][0][0] + pixel, [&] { memory_.images.release(taken_++); },
         [&](int tile, float(&out)[kStatistics][4]) {
-          if (tile == 0 && made_ >= kFieldStages) {
-            mbarrier_wait(memory_.empty[made_ % kFieldStages], (made_ / kFieldStages & 1) ^ 1);
+          const unsigned number = made();
+          const int first_row = memory_.progress[current_thread() / 32].row;
+          const bool plain =
+              flags_ & kAllInside && first_row >= p_.margin && first_row + kGroup <= p_.height - p_.margin;
+          const bool counted = left != 1 && flags_ & kBegun;
+          if (tile == 0 && number >= kFieldStages) {
+            mbarrier_wait(memory_.empty[number % kFieldStages], (number / kFieldStages & 1) ^ 1);
           }
-          make(tile, out, plain, counted);
+          make(tile, out, memory_.fields[number % kFieldStages], plain, counted);
         });
     if (kOutput) {
       sync_warp();
-      if (current_thread() % 32 == 0) mbarrier_arrive(memory_.full[made_ % kFieldStages]);
-      ++made_;
-      row_ += kGroup;
+      if (current_thread() % 32 == 0) {
+        memory_.progress[current_thread() / 32].row += kGroup;
+        mbarrier_arrive(memory_.full[made() % kFieldStages]);
+      }
       flags_ |= kBegun;
     }
   }
 
   /// Fields and 1 - SSIM of a tile's four positions of this lane: columns g (0, 1) and g + 8 (2, 3), rows 2 t and 2 t
   /// + 1.
-  __device__ __forceinline__ void make(int tile, const float (&out)[kStatistics][4], bool plain, bool counted) {
+  __device__ __forceinline__ void make(int tile, const float (&out)[kStatistics][4], FieldStage& to, bool plain,
+                                       bool counted) {
     float fields[kFields][4], loss[4];
     for (int i = 0; i < 4; ++i) {
       const Terms t = statistics_.terms(out, i);
@@ -209,7 +239,7 @@ class FieldWarp {
     if (!plain) {
       sync_warp();  // keeps the compiler from doing all this every time, with predicates
       for (int i = 0; i < 4; ++i) {
-        const int row = row_ + current_thread() % 4 * 2 + i % 2;
+        const int row = memory_.progress[current_thread() / 32].row + current_thread() % 4 * 2 + i % 2;
         const bool inside = row >= p_.margin && row < p_.height - p_.margin && flags_ & kInside << (2 * tile + i / 2);
         if (inside) continue;
         loss[i] = fields[0][i] = fields[1][i] = fields[2][i] = 0;
@@ -220,8 +250,7 @@ class FieldWarp {
     }
     // Matrix lane / 8 of the four that a store has: columns 0-7 and 8-15 of hi, then of lo.
     const int thread = current_thread(), lane = thread % 32;
-    std::uint16_t* at = &memory_.fields[made_ % kFieldStages].half[0][lane / 16][lane % 8][lane / 8 % 2 * 8] +
-                        thread / 32 * kWarpColumns + 16 * tile;
+    std::uint16_t* at = &to.half[0][lane / 16][lane % 8][lane / 8 % 2 * 8] + thread / 32 * kWarpColumns + 16 * tile;
     for (int field = 0; field < kFields; ++field) {
       Split parts;
       split(fields[field], parts, statistics_.minus_identity());
@@ -236,12 +265,12 @@ class FieldWarp {
   }
 
   /// Adds the segment's total, or notes that it is none.
-  __device__ __forceinline__ void end(int index) {
+  __device__ __forceinline__ void end() {
     float2& own = memory_.totals[current_thread()];
     if (ballot(!is_finite(own.x)) == 0) {
       memory_.done[current_thread()] += 2 * (static_cast<double>(own.x) + static_cast<double>(own.y));
     } else {
-      note(memory_.repair[current_thread() / 32], index);
+      note(memory_);
     }
     own = {0, 0};
   }
@@ -252,8 +281,8 @@ class FieldWarp {
   TrainMemory& memory_;
   Statistics statistics_;
   float loss_ = 0;  // (1 - SSIM) / 2
-  int flags_ = 0, row_ = 0;
-  unsigned taken_ = 0, made_ = 0;
+  int flags_ = 0;
+  unsigned taken_ = 0;
 };
 
 /// A warp that convolves the fields of 32 columns and writes the gradient. One of them also has the images loaded.
@@ -272,7 +301,7 @@ class GradientWarp {
     if (loads()) memory_.images.cursor.begin();
     for (int i = 0; i < kTrainStages; ++i) load();
     Segment segment;
-    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
+    while (next(memory_, p_.plan, segment)) {
       begin(segment);
       step<0, false>();
       step<1, false>();
@@ -282,12 +311,17 @@ class GradientWarp {
         step<1, true>();
         if (--left == 0) break;
       }
-      for (int i = 0; i < kTrainLead; ++i) release();  // the last groups of images have no gradient here
-      if (ballot(!is_finite(check_)) != 0) note(memory_.repair[current_thread() / 32], index);
+      for (int i = 0; i < kTrainLead; ++i) release(used() + i);  // the last groups of images have no gradient here
+      if (ballot(!is_finite(check_)) != 0) note(memory_);
     }
   }
 
  private:
+  /// Number of the images' load that goes with the next fields: kTrainLead loads of each segment before have none.
+  __device__ __forceinline__ unsigned used() const {
+    return taken_ + kTrainLead * (memory_.progress[current_thread() / 32].index - 1);
+  }
+
   __device__ __forceinline__ static int warp() { return current_thread() / 32 - kFieldWarps; }
   /// The warp with one tile less has the time to.
   __device__ __forceinline__ static bool loads() { return current_thread() == kTrainThreads - 32; }
@@ -322,7 +356,7 @@ class GradientWarp {
     // before the first gradient.
     const int box = first_tile >= kBoxColumns / 16 ? 1 : 0;
     const int column = first_tile * 16 - box * kBoxColumns + 2 * kReach + lane / 4 * 2;
-    const float* pixels = &memory_.images.stage[used_ % kTrainStages].x[box][lane % 4][column];
+    const float* pixels = &memory_.images.stage[used() % kTrainStages].x[box][lane % 4][column];
     mbarrier_wait(memory_.full[slot], taken_ / kFieldStages & 1);
 #pragma unroll
     for (int tile = 0; tile < kTilesOfWarp; ++tile) {
@@ -343,12 +377,12 @@ class GradientWarp {
     }
     sync_warp();
     if (current_thread() % 32 == 0) mbarrier_arrive(memory_.empty[slot]);
-    ++taken_;
     if (kOutput) {
       rows_ -= kGroup;
       out_ += static_cast<std::int64_t>(kGroup) * p_.width;
     }
-    release();
+    release(used());
+    ++taken_;
   }
 
   /// G * fields of 16 columns along the rows, split again.
@@ -402,8 +436,8 @@ class GradientWarp {
   }
 
   /// This warp does not need the oldest stage of images any more: it may be loaded anew.
-  __device__ __forceinline__ void release() {
-    memory_.images.release(used_++);
+  __device__ __forceinline__ void release(unsigned used) {
+    memory_.images.release(used);
     load();
   }
 
@@ -418,7 +452,7 @@ class GradientWarp {
   float* out_ = nullptr;                        // the lane's first gradient of the step
   int columns_ = 0, rows_ = 0;                  // of the image from there on
   float check_ = 0;
-  unsigned taken_ = 0, used_ = 0;
+  unsigned taken_ = 0;
 };
 
 __global__ void __launch_bounds__(kTrainThreads, 1) tensor_train(const __grid_constant__ TrainParameters p) {
@@ -435,6 +469,7 @@ __global__ void __launch_bounds__(kTrainThreads, 1) tensor_train(const __grid_co
     for (unsigned i = threadIdx.x; i < sizeof(memory.repair) / sizeof(unsigned); i += kTrainThreads) {
       (&memory.repair[0][0])[i] = 0;
     }
+    if (threadIdx.x < kTrainThreads / 32) memory.progress[threadIdx.x] = {0, 0};
     sync_block();
     double total = 0;
     if (threadIdx.x < 32 * kFieldWarps) {
