@@ -216,23 +216,27 @@ class CopyFeed {
     Cursor cursor;  // of thread 0
     struct {
       int plane, column, row, any;
-    } next[2];  // what it found, for all; used in turn
+    } next[2];                    // what it found, for all; used in turn
+    unsigned taken[32 * kWarps];  // of each thread, for the sake of registers
   };
 
   template <typename Parameters>
   __device__ __forceinline__ CopyFeed(const Parameters& p, Memory& memory)
-      : plan_(p.plan), x_(p.x), y_(p.y), width_(p.width), height_(p.height), memory_(memory) {}
+      : plan_(p.plan), x_(p.x), y_(p.y), width_(p.width), height_(p.height), memory_(memory) {
+    memory.taken[threadIdx.x] = 0;
+  }
 
   __device__ __forceinline__ void begin() {
     if (threadIdx.x == 0) memory_.cursor.begin();
-    for (int i = 0; i < kAhead; ++i) load(taken_ + i);
+    for (int i = 0; i < kAhead; ++i) load(i);
   }
 
   __device__ __forceinline__ const Stage<1>& acquire() {
     copy_wait<kAhead - 1>();
     // Its barrier shows everyone's copies to all, and that the stage which is loaded next has been read.
-    load(taken_ + kAhead);
-    return memory_.stage[taken_++ % kStages];
+    unsigned& taken = memory_.taken[current_thread()];
+    load(taken + kAhead);
+    return memory_.stage[taken++ % kStages];
   }
 
   __device__ __forceinline__ void release() {}
@@ -282,7 +286,6 @@ class CopyFeed {
   const float *const &x_, *const &y_;
   const int &width_, &height_;
   Memory& memory_;
-  unsigned taken_ = 0;
 };
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores

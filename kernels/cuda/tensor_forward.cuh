@@ -33,6 +33,8 @@ struct ForwardParameters {
 struct ForwardTotal {
   double done;     // of segments that are through
   float2 segment;  // half of the current one's, in two fp32 numbers
+  int counts;      // bit i: the lane's column g + 8 i counts
+  int rows_left;   // from the next output group to the last row that counts
 };
 
 /// One warp's state.
@@ -40,45 +42,43 @@ class ForwardWarp {
  public:
   __device__ __forceinline__ ForwardWarp(const ForwardParameters& p, ForwardTotal& total, fallback::Buffer& buffer)
       : p_(p), total_(total), buffer_(buffer), statistics_(p.statistics) {
-    total_ = {0, {0, 0}};
+    total_ = {0, {0, 0}, 0, 0};
   }
 
   __device__ __forceinline__ void begin(const Segment& segment) {
     const int g = threadIdx.x % 32 / 4;
-    counts_ = 0;
+    int counts = 0;
     for (int i = 0; i < 4; ++i) {
       const int column = segment.column + static_cast<int>(threadIdx.x / 32) * kWarpColumns + 8 * i + g;
-      if (column >= p_.margin && column < p_.width - p_.margin) counts_ |= 1 << i;
+      if (column >= p_.margin && column < p_.width - p_.margin) counts |= 1 << i;
     }
+    total_.counts = counts;
     const Sample sample = plane_sample(p_.x, p_.y, segment.plane, p_.height, p_.width, p_.statistics.range);
     statistics_.begin(sample);
     if (sample.bright) total_.segment.x = kNotFinite;
-    rows_left_ = p_.height - 2 * p_.margin - segment.first * kGroup;
+    total_.rows_left = p_.height - 2 * p_.margin - segment.first * kGroup;
   }
 
   template <int kSlot, bool kOutput, typename AnyFeed>
   __device__ __forceinline__ void step(AnyFeed& feed) {
     const auto& stage = feed.acquire();
     const int pixel = first_pixel(current_thread());
-    const int rows = rows_left_;
-    if (kOutput) rows_left_ -= kGroup;
     statistics_.step<kSlot, kOutput>(
         &stage.x[0][0][0] + pixel, &stage.y[0][0][0] + pixel, [&] { feed.release(); },
         [&](int tile, float(&out)[kStatistics][4]) {
+          const int rows = total_.rows_left;
+          if (tile == 1) total_.rows_left = rows - kGroup;
           if (rows < kGroup) keep_rows(out, rows);
-          add_pair(out, 0, loss_[2 * tile]);
-          add_pair(out, 2, loss_[2 * tile + 1]);
+          const int counts = total_.counts >> 2 * tile;
+          const float left = pair(out, 0), right = pair(out, 2);
+          loss_ += (counts & 1 ? left : 0) + (counts & 2 ? right : 0);
         });
   }
 
   /// Adds what the steps since the last call gave to the segment's total.
   __device__ __forceinline__ void flush() {
-    float sum = 0;
-    for (int i = 0; i < 4; ++i) {
-      sum += counts_ & 1 << i ? loss_[i] : 0;
-      loss_[i] = 0;
-    }
-    add_to_total(total_.segment, sum);
+    add_to_total(total_.segment, loss_);
+    loss_ = 0;
   }
 
   /// Adds the segment's total, or what plain fp32 makes of the warp's columns where fp16 could not hold them.
@@ -111,23 +111,21 @@ class ForwardWarp {
   }
 
   /// (1 - SSIM) / 2 of two rows of one column, over one reciprocal: (m g + a e) / ((a + m)(g + e)).
-  __device__ __forceinline__ void add_pair(const float (&out)[kStatistics][4], int i, float& loss) {
+  __device__ __forceinline__ float pair(const float (&out)[kStatistics][4], int i) {
     float above[2], below[2];
     for (int j = 0; j < 2; ++j) {
       const Terms t = statistics_.terms(out, i + j);
       above[j] = fma(t.m, t.g, t.a * t.e);
       below[j] = (t.a + t.m) * (t.g + t.e);
     }
-    loss = fma(fma(above[0], below[1], above[1] * below[0]), reciprocal_fast(below[0] * below[1]), loss);
+    return fma(above[0], below[1], above[1] * below[0]) * reciprocal_fast(below[0] * below[1]);
   }
 
   const ForwardParameters& p_;
   ForwardTotal& total_;
   fallback::Buffer& buffer_;
   Statistics statistics_;
-  float loss_[4] = {};  // (1 - SSIM) / 2, one a column of the lane
-  int counts_ = 0;      // bit i: that column counts
-  int rows_left_;
+  float loss_ = 0;  // (1 - SSIM) / 2
 };
 
 template <typename Feed>
