@@ -84,8 +84,8 @@ Status launch_forward(const Problem& problem, const Arguments& arguments) {
     return launch("tensor_forward_wide", tensor_forward_wide, grid, dim3(kWideThreads), sizeof(ForwardMemory<Feed>),
                   arguments.stream, p);
   } else {
-    return launch("tensor_forward", tensor_forward<Feed>, grid, dim3(32 * Feed::kWarps), sizeof(ForwardMemory<Feed>),
-                  arguments.stream, p);
+    return launch("tensor_forward", tensor_forward<Feed::kCopyBytes>, grid, dim3(32 * Feed::kWarps),
+                  sizeof(ForwardMemory<Feed>), arguments.stream, p);
   }
 }
 
@@ -99,7 +99,7 @@ std::int64_t longest(const Problem& p) {
 
 Status value(const Problem& problem, const Arguments& arguments, FeedChoice choice) {
   const bool copies_16 = aligned(problem, arguments);
-  if (choice == FeedChoice::best && can_copy_boxes<tensor_forward<TensorFeed>>() && copies_16 && boxes_fit(problem)) {
+  if (choice == FeedChoice::best && can_copy_boxes<tensor_forward<0>>() && copies_16 && boxes_fit(problem)) {
     if (registers_move<tensor_forward_wide>() && longest<ProducedFeed>(problem) <= longest<TensorFeed>(problem)) {
       return launch_forward<ProducedFeed>(problem, arguments);
     }

@@ -141,6 +141,7 @@ struct TensorRing {
 class TensorFeed {
  public:
   static constexpr bool kUsesMaps = true;
+  static constexpr int kCopyBytes = 0;
   static constexpr int kBoxes = 1, kWarps = kWarpsOfBox;
   static constexpr int kStages = 5;
   static constexpr int kAhead = kStages - 2;  // loads ahead of the arithmetic; the rest is how far warps may drift
@@ -209,6 +210,7 @@ class CopyFeed {
  public:
   static constexpr bool kUsesMaps = false;
   static constexpr int kBoxes = 1, kWarps = kWarpsOfBox;
+  static constexpr int kCopyBytes = kBytes;
   static constexpr int kStages = 4, kAhead = 2;
 
   struct Memory {

@@ -8,6 +8,8 @@
 // operations on fp16 pairs, 152 on fp32, 4 reciprocals, 6 loads; reports/lab-notes.md weighs them.
 #pragma once
 
+#include <type_traits>
+
 #include "block_mean.cuh"
 #include "range_fallback.cuh"
 #include "tensor_statistics.cuh"
@@ -168,10 +170,15 @@ constexpr int resident_blocks(int shared_bytes) {
   return fit < 1 ? 1 : fit < 3 ? fit : 3;
 }
 
+/// Bytes of one asynchronous copy; 0: tensor copies.
+template <int kCopyBytes>
+using FeedOf = std::conditional_t<kCopyBytes == 0, TensorFeed, CopyFeed<kCopyBytes>>;
+
 /// Blocks of four warps, three on a multiprocessor.
-template <typename Feed>
-__global__ void __launch_bounds__(32 * Feed::kWarps, resident_blocks<Feed>(kSharedBytesOfMultiprocessor))
+template <int kCopyBytes>
+__global__ void __launch_bounds__(32 * kWarpsOfBox, resident_blocks<FeedOf<kCopyBytes>>(kSharedBytesOfMultiprocessor))
     tensor_forward(const __grid_constant__ ForwardParameters p) {
+  using Feed = FeedOf<kCopyBytes>;
   auto& memory = shared<ForwardMemory<Feed>>();
   Feed feed(p, memory.feed);
   const double total = forward(p, feed, memory);
