@@ -36,8 +36,6 @@ struct Implementation {
   std::string idea;  // one line
   Device device = Device::cpu;
   Tile tile;
-  /// Bytes that the images' and the gradient's addresses must be a multiple of; a call refuses others in words.
-  int alignment = 4;
   /// Baselines are what rows are compared with; a ratio's denominator is never one of them.
   bool baseline = false;
   /// Neither allocates nor synchronises, so a call can be captured into a CUDA graph.

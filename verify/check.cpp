@@ -121,12 +121,6 @@ std::int64_t Case::offset() const { return state_->offset; }
 const float* Case::x() const { return state_->x.as<const float>(); }
 const float* Case::y() const { return state_->y.as<const float>(); }
 
-std::string refuses(const Implementation& row, const CaseSpec& spec, Mode mode) {
-  if (std::string reason = row.supports(spec.problem, mode); !reason.empty()) return reason;
-  if (spec.offset % row.alignment == 0) return "";
-  return "needs addresses that are multiples of " + std::to_string(row.alignment);
-}
-
 std::string case_name(const Implementation& row, const Case& c, Mode mode) {
   std::string name = key(row, c.problem(), mode) + "/" + c.input_class() + "/" + std::to_string(c.seed());
   if (c.offset()) name += "/" + std::to_string(c.offset());

@@ -42,9 +42,6 @@ struct CaseSpec {
   std::int64_t offset = 0;
 };
 
-/// "" if the row takes the case, else the reason: its supports(), or addresses that it cannot have.
-std::string refuses(const Implementation& row, const CaseSpec& spec, Mode mode);
-
 /// "device:row:mode:padding:BxCxHxW/class/seed", and "/offset" where that is not 0: the name of its accuracy test.
 std::string case_name(const Implementation& row, const Case& problem_case, Mode mode);
 

@@ -65,7 +65,7 @@ RandomCase draw_case(std::uint64_t seed, std::int64_t elements) {
 
 std::string failure(const Implementation& row, const RandomCase& one, std::string* message) {
   const Problem& p = one.spec.problem;
-  if (!check(p) || !refuses(row, one.spec, one.mode).empty()) return "";
+  if (!check(p) || !row.supports(one.spec.problem, one.mode).empty()) return "";
   const Case problem_case(row.device, p, one.spec.input_class, one.seed, one.spec.offset);
   const Verdict v = verify_row(row, problem_case, one.mode);
   if (message) *message = v.message;

@@ -32,7 +32,7 @@ struct Walker {
         skip(reason, row.device == Device::cuda);
         return;
       }
-      if (const std::string reason = refuses(row, spec, mode); !reason.empty()) {
+      if (const std::string reason = row.supports(spec.problem, mode); !reason.empty()) {
         skip(key(row) + " does not support it: " + reason);
         return;
       }

@@ -33,12 +33,12 @@ void run_set(const Implementation& row, Mode mode, Padding padding) {
   int ran = 0;
   for (CaseSpec spec : kSet) {
     spec.problem.padding = padding;
-    if (!refuses(row, spec, mode).empty()) continue;
+    if (!row.supports(spec.problem, mode).empty()) continue;
     ++ran;
     const Verdict v = verify_row(row, shared_case(row.device, spec, seed()), mode);
     EXPECT_TRUE(v.ok) << v.message;
   }
-  if (ran == 0) skip(key(row) + " does not support it: " + refuses(row, kSet[0], mode));
+  if (ran == 0) skip(key(row) + " does not support it: " + row.supports(kSet[0].problem, mode));
 }
 
 void register_all(Registrar& registrar) {
@@ -67,7 +67,7 @@ TEST(KernelSet, RunsEveryInstantiation) {
       for (CaseSpec spec : kSet) {
         for (const Padding padding : kPaddings) {
           spec.problem.padding = padding;
-          if (!refuses(row, spec, mode).empty()) continue;
+          if (!row.supports(spec.problem, mode).empty()) continue;
           EXPECT_TRUE(verify_row(row, shared_case(row.device, spec, seed()), mode).ok);
         }
       }

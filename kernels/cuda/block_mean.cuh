@@ -13,18 +13,16 @@ struct BlockMean {
   unsigned arrival;
 };
 
-/// Sum over the block's threads in a fixed order, valid in thread 0. Blocks of kThreads (a multiple of 32); 0: of as
-/// many as the launch says.
+/// Sum over the block's threads in a fixed order, valid in thread 0. Linear block of kThreads (a multiple of 32).
 template <int kThreads>
 __device__ double block_sum(double value, BlockMean& shared_memory) {
   const int thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
-  const int threads = kThreads ? kThreads : blockDim.x * blockDim.y * blockDim.z;
   for (int delta = 16; delta > 0; delta /= 2) value += shuffle_down(value, delta);
   if (thread % 32 == 0) shared_memory.warp_sum[thread / 32] = value;
   if (!SSIM_DEFECT(barrier_missing)) sync_block();
   double total = 0;
   if (thread == 0) {
-    for (int warp = 0; warp < threads / 32; ++warp) total += shared_memory.warp_sum[warp];
+    for (int warp = 0; warp < kThreads / 32; ++warp) total += shared_memory.warp_sum[warp];
   }
   sync_block();
   return total;
@@ -36,7 +34,6 @@ template <int kThreads>
 __device__ void finish_mean(double loss, BlockMean& shared_memory, double* sums, unsigned* counter, double count,
                             double* mean) {
   const int thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
-  const int threads = kThreads ? kThreads : blockDim.x * blockDim.y * blockDim.z;
   const unsigned blocks = gridDim.x * gridDim.y * gridDim.z;
   const unsigned block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
   const double own = block_sum<kThreads>(loss, shared_memory);
@@ -49,7 +46,7 @@ __device__ void finish_mean(double loss, BlockMean& shared_memory, double* sums,
   if (shared_memory.arrival != blocks - (SSIM_DEFECT(arrival_early) ? 2 : 1)) return;
   fence_device();
   double partial = 0;
-  for (unsigned i = thread; i < blocks - (SSIM_DEFECT(last_block_forgotten) ? 1 : 0); i += threads) {
+  for (unsigned i = thread; i < blocks - (SSIM_DEFECT(last_block_forgotten) ? 1 : 0); i += kThreads) {
     partial += load_global(&sums[i]);
   }
   const double total = block_sum<kThreads>(partial, shared_memory);

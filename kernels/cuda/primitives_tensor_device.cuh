@@ -28,9 +28,6 @@ inline constexpr int kSharedBytesOfMultiprocessor = 164 * 1024;
 #endif
 inline int shared_bytes_of_multiprocessor() { return device_attribute<cudaDevAttrMaxSharedMemoryPerMultiprocessor>(0); }
 
-/// Shared memory that one block may ask for on the current device.
-inline int shared_bytes_of_block() { return device_attribute<cudaDevAttrMaxSharedMemoryPerBlockOptin>(0); }
-
 /// sync_block, and whether any thread of the block came with true.
 __device__ __forceinline__ bool sync_block_or(bool value) { return __syncthreads_or(value); }
 
@@ -250,39 +247,45 @@ struct TensorMap {
   CUtensorMap map;
 };
 
-/// Compute capability, 10 * major + minor, of the code that the current device runs of a kernel: what its binary was
-/// made for, or its PTX where that is lower. 0 where it cannot be asked. (A kernel that was compiled for an older
-/// device only may run on a new one.)
+/// What the current device runs of a kernel. (A kernel that was compiled for an older device only may run on a new
+/// one.)
+struct Code {
+  int capability =
+      0;              // 10 * major + minor of its binary, or of its PTX where that is lower; 0 where it cannot be asked
+  int registers = 0;  // of a thread
+};
 template <auto kKernel>
-int capability_of_code() {
-  constexpr int kDevices = 64;
-  static std::atomic<int> known[kDevices] = {};
+Code code() {
+  constexpr int kDevices = 64, kBase = 1000;
+  static std::atomic<int> known[kDevices] = {};  // capability * kBase + registers
   int device = 0;
-  if (cudaGetDevice(&device) != cudaSuccess) return 0;
+  if (cudaGetDevice(&device) != cudaSuccess) return {};
   if (device < kDevices) {
-    if (const int answer = known[device].load(std::memory_order_relaxed)) return answer;
+    if (const int answer = known[device].load(std::memory_order_relaxed)) return {answer / kBase, answer % kBase};
   }
   cudaFuncAttributes attributes{};
   if (cudaFuncGetAttributes(&attributes, reinterpret_cast<const void*>(kKernel)) != cudaSuccess) {
     (void)cudaGetLastError();
-    return 0;
+    return {};
   }
   const int lowest =
       attributes.ptxVersion < attributes.binaryVersion ? attributes.ptxVersion : attributes.binaryVersion;
-  if (device < kDevices) known[device].store(lowest, std::memory_order_relaxed);
-  return lowest;
+  if (device < kDevices) known[device].store(lowest * kBase + attributes.numRegs, std::memory_order_relaxed);
+  return {lowest, attributes.numRegs};
 }
 
 /// Whether copy_box works in this kernel.
 template <auto kKernel>
 bool can_copy_boxes() {
-  return capability_of_code<kKernel>() >= 90;
+  return code<kKernel>().capability >= 90;
 }
 
-/// Whether raise_registers works in this kernel. Builds have no code for plain sm_90.
+/// Whether raise_registers works in this kernel. sm_90 and sm_90a both call themselves 90; but where kRegistersMove is
+/// false the kernel is empty and has a handful of registers, where it is true it is launched with 128.
 template <auto kKernel>
 bool registers_move() {
-  return capability_of_code<kKernel>() == 90;
+  const Code found = code<kKernel>();
+  return found.capability == 90 && found.registers >= 64;
 }
 
 /// fp32 planes of height x width, contiguous; the base and the rows must be multiples of 16 bytes.

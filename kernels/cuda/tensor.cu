@@ -34,7 +34,7 @@ std::int64_t most_blocks() {
 }
 
 std::int64_t workspace_bytes(const Problem&, Mode) {
-  return kControlBytes + (std::int64_t{12} * 8 * multiprocessors() + 255) / 256 * 256;
+  return kControlBytes + (std::int64_t{8} * kMostResident * multiprocessors() + 255) / 256 * 256;
 }
 
 std::string supports(const Problem& p, Mode mode) {
@@ -50,31 +50,18 @@ Cost cost(const Problem& p, Mode) {
 
 template <typename Feed>
 Status launch_forward(const Problem& problem, const Arguments& arguments) {
-  ForwardParameters p{};
-  p.x = arguments.x;
-  p.y = arguments.y;
-  p.width = static_cast<int>(problem.width);
-  p.height = static_cast<int>(problem.height);
-  p.margin = problem.padding == Padding::valid ? kHalo : 0;
-  p.plan = {.strips = static_cast<int>(strips(problem, Feed::kBoxes * kBoxColumns)),
-            .groups = static_cast<int>(groups(problem)),
-            .lead = 1,
-            .strip_columns = Feed::kBoxes * kBoxColumns,
-            .origin_column = origin_column(problem),
-            .origin_row = p.margin,
-            .share = 0,
-            .longer = 0};
-  const std::int64_t outputs = problem.planes() * p.plan.strips * p.plan.groups;
+  const Plan plan{.strips = static_cast<int>(strips(problem, Feed::kBoxes * kBoxColumns)),
+                  .groups = static_cast<int>(groups(problem)),
+                  .lead = 1,
+                  .strip_columns = Feed::kBoxes * kBoxColumns,
+                  .origin_column = origin_column(problem),
+                  .origin_row = problem.padding == Padding::valid ? kHalo : 0,
+                  .share = 0,
+                  .longer = 0};
+  const std::int64_t outputs = problem.planes() * plan.strips * plan.groups;
   const std::int64_t most = most_blocks<Feed>(), blocks = outputs < most ? outputs : most;
-  divide(p.plan, problem.planes(), blocks);
-  p.statistics = statistics_parameters(problem);
-  p.c1 = problem.c1;
-  p.c2 = problem.c2;
-  p.count = static_cast<double>(problem.counted());
-  char* base = static_cast<char*>(arguments.workspace);
-  p.counter = reinterpret_cast<unsigned*>(base);
-  p.sums = reinterpret_cast<double*>(base + kControlBytes);
-  p.mean = arguments.mean;
+  Parameters p{};
+  fill(p, problem, arguments, plan, blocks);
   if constexpr (Feed::kUsesMaps) {
     const Status status = make_maps(p.map_x, p.map_y, problem, arguments, kGroup, kLoadColumns);
     if (!status) return status;

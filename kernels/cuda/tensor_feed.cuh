@@ -14,6 +14,7 @@ namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
 
 inline constexpr int kBoxColumns = 128;  // columns of statistics that a box of pixels is for
 inline constexpr int kLoadColumns = kBoxColumns + 2 * kReach;
+inline constexpr int kMostResident = 3;  // blocks of four warps on a multiprocessor: as many as registers allow
 inline constexpr int kWarpsOfBox = 4, kWarpColumns = kBoxColumns / kWarpsOfBox;
 
 /// How the work is divided. Rows and columns are those of the image.
@@ -151,7 +152,7 @@ class TensorFeed {
   __device__ __forceinline__ TensorFeed(const Parameters& p, Memory& ring)
       : plan_(p.plan), map_x_(p.map_x), map_y_(p.map_y), ring_(ring) {
     // Blocks that share a multiprocessor have it done by different warps, whose schedulers then share the work.
-    asks_ = threadIdx.x == blockIdx.x * 3 / gridDim.x * 32;
+    asks_ = threadIdx.x == blockIdx.x * kMostResident / gridDim.x * 32;
     if (asks_) ring.init(kWarps);
     sync_block();
   }

@@ -16,21 +16,6 @@
 
 namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
 
-/// All that the kernel needs to know. Rows and columns are those of the image.
-struct ForwardParameters {
-  TensorMap map_x, map_y;  // tensor copies alone
-  const float *x, *y;
-  int width, height;
-  int margin;  // positions nearer to the edge do not count
-  Plan plan;
-  StatisticsParameters statistics;
-  float c1, c2;  // of the formula
-  double count;
-  double* sums;
-  unsigned* counter;
-  double* mean;
-};
-
 /// A thread's sums of 1 - SSIM, in shared memory because registers are scarce.
 struct ForwardTotal {
   double done;     // of segments that are through
@@ -42,7 +27,7 @@ struct ForwardTotal {
 /// One warp's state.
 class ForwardWarp {
  public:
-  __device__ __forceinline__ ForwardWarp(const ForwardParameters& p, ForwardTotal& total, fallback::Buffer& buffer)
+  __device__ __forceinline__ ForwardWarp(const Parameters& p, ForwardTotal& total, fallback::Buffer& buffer)
       : p_(p), total_(total), buffer_(buffer), statistics_(p.statistics) {
     total_ = {0, {0, 0}, 0, 0};
   }
@@ -123,7 +108,7 @@ class ForwardWarp {
     return fma(above[0], below[1], above[1] * below[0]) * reciprocal_fast(below[0] * below[1]);
   }
 
-  const ForwardParameters& p_;
+  const Parameters& p_;
   ForwardTotal& total_;
   fallback::Buffer& buffer_;
   Statistics statistics_;
@@ -140,7 +125,7 @@ struct ForwardMemory {
 
 /// The block's share of the work, by the warps that compute; the sum of 1 - SSIM over the positions of this lane.
 template <typename Feed>
-__device__ __forceinline__ double forward(const ForwardParameters& p, Feed& feed, ForwardMemory<Feed>& memory) {
+__device__ __forceinline__ double forward(const Parameters& p, Feed& feed, ForwardMemory<Feed>& memory) {
   ForwardWarp warp(p, memory.totals[threadIdx.x], memory.buffers[threadIdx.x / 32]);
   feed.begin();
   Segment segment;
@@ -167,7 +152,7 @@ __device__ __forceinline__ double forward(const ForwardParameters& p, Feed& feed
 template <typename Feed>
 constexpr int resident_blocks(int shared_bytes) {
   const int fit = shared_bytes / static_cast<int>(sizeof(ForwardMemory<Feed>) + 1024);
-  return fit < 1 ? 1 : fit < 3 ? fit : 3;
+  return fit < 1 ? 1 : fit < kMostResident ? fit : kMostResident;
 }
 
 /// Bytes of one asynchronous copy; 0: tensor copies.
@@ -177,7 +162,7 @@ using FeedOf = std::conditional_t<kCopyBytes == 0, TensorFeed, CopyFeed<kCopyByt
 /// Blocks of four warps, three on a multiprocessor.
 template <int kCopyBytes>
 __global__ void __launch_bounds__(32 * kWarpsOfBox, resident_blocks<FeedOf<kCopyBytes>>(kSharedBytesOfMultiprocessor))
-    tensor_forward(const __grid_constant__ ForwardParameters p) {
+    tensor_forward(const __grid_constant__ Parameters p) {
   using Feed = FeedOf<kCopyBytes>;
   auto& memory = shared<ForwardMemory<Feed>>();
   Feed feed(p, memory.feed);
@@ -188,7 +173,7 @@ __global__ void __launch_bounds__(32 * kWarpsOfBox, resident_blocks<FeedOf<kCopy
 inline constexpr int kWideThreads = 32 * (ProducedFeed::kWarps + ProducedFeed::kProducerWarps);
 
 /// One block of twelve warps on a multiprocessor, and four whose registers the twelve take over.
-__global__ void __launch_bounds__(kWideThreads, 1) tensor_forward_wide(const __grid_constant__ ForwardParameters p) {
+__global__ void __launch_bounds__(kWideThreads, 1) tensor_forward_wide(const __grid_constant__ Parameters p) {
   if constexpr (kRegistersMove) {
     auto& memory = shared<ForwardMemory<ProducedFeed>>();
     constexpr int kProducer = 32 * ProducedFeed::kWarps;

@@ -62,6 +62,41 @@ inline StatisticsParameters statistics_parameters(const Problem& problem) {
   return p;
 }
 
+/// What a kernel needs to know. Rows and columns are those of the image.
+struct Parameters {
+  TensorMap map_x, map_y;  // tensor copies alone
+  const float *x, *y;
+  int width, height;
+  int margin;  // positions nearer to the edge do not count
+  Plan plan;
+  StatisticsParameters statistics;
+  float c1, c2;  // of the formula
+  double count;
+  double* sums;
+  unsigned* counter;
+  double* mean;
+};
+
+/// All of it but the maps, for a plan that is not divided yet.
+inline void fill(Parameters& p, const Problem& problem, const Arguments& arguments, const Plan& plan,
+                 std::int64_t blocks) {
+  p.x = arguments.x;
+  p.y = arguments.y;
+  p.width = static_cast<int>(problem.width);
+  p.height = static_cast<int>(problem.height);
+  p.margin = problem.padding == Padding::valid ? kHalo : 0;
+  p.plan = plan;
+  divide(p.plan, problem.planes(), blocks);
+  p.statistics = statistics_parameters(problem);
+  p.c1 = problem.c1;
+  p.c2 = problem.c2;
+  p.count = static_cast<double>(problem.counted());
+  char* base = static_cast<char*>(arguments.workspace);
+  p.counter = reinterpret_cast<unsigned*>(base);
+  p.sums = reinterpret_cast<double*>(base + kControlBytes);
+  p.mean = arguments.mean;
+}
+
 /// What 32 pixels of a plane tell of it. The same for each part of the plane, so that results do not depend on how the
 /// work is divided.
 struct Sample {
@@ -177,7 +212,6 @@ class Statistics {
   Weights<Order::pixels> weights_;
   float pending_[2][2][kStatistics][4];  // [slot][tile][statistic]
   float pivot_;                          // taken from s
-  float scale_dd_;
 };
 
 /// The total of a thread in two fp32 numbers (Dekker 1971), in shared memory because registers are scarce.

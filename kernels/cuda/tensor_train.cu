@@ -46,10 +46,9 @@ std::string train_supports(const Problem& p, Mode mode) {
   if (line_length(p) > std::int64_t{1} << 30) {
     return "up to 2^30 steps of 240 columns and 8 rows";
   }
-  if (shared_bytes_of_block() < static_cast<int>(sizeof(TrainMemory)) && compute_capability() != 0) {
-    return "needs " + std::to_string(sizeof(TrainMemory)) + " bytes of shared memory a block";
-  }
-  return within_range(p, 90);
+  if (std::string reason = within_range(p, 90); !reason.empty()) return reason;
+  if (compute_capability() != 0 && !registers_move<tensor_train>()) return "needs code for sm_90a, on such a device";
+  return "";
 }
 
 Cost train_cost(const Problem& p, Mode) {
@@ -61,32 +60,19 @@ Status value_and_grad(const Problem& problem, const Arguments& arguments) {
   if (!aligned(problem, arguments) || reinterpret_cast<std::uintptr_t>(arguments.grad_x) % 8 != 0) {
     return unaligned().value_and_grad(problem, arguments);
   }
+  const Plan plan{.strips = static_cast<int>(strips(problem)),
+                  .groups = static_cast<int>(groups(problem)),
+                  .lead = kTrainLead,
+                  .strip_columns = kGradientColumns,
+                  .origin_column = 0,
+                  .origin_row = 0,
+                  .share = 0,
+                  .longer = 0};
   TrainParameters p{};
-  p.x = arguments.x;
-  p.y = arguments.y;
-  p.width = static_cast<int>(problem.width);
-  p.height = static_cast<int>(problem.height);
-  p.margin = problem.padding == Padding::valid ? kHalo : 0;
-  p.plan = {.strips = static_cast<int>(strips(problem)),
-            .groups = static_cast<int>(groups(problem)),
-            .lead = kTrainLead,
-            .strip_columns = kGradientColumns,
-            .origin_column = 0,
-            .origin_row = 0,
-            .share = 0,
-            .longer = 0};
-  divide(p.plan, problem.planes(), blocks(problem));
-  p.statistics = statistics_parameters(problem);
-  p.c1 = problem.c1;
-  p.c2 = problem.c2;
-  p.count = static_cast<double>(problem.counted());
+  fill(p, problem, arguments, plan, blocks(problem));
   p.unit = 4 / (kFieldScale * p.count);
   p.weight = arguments.weight;
   p.grad_x = arguments.grad_x;
-  char* base = static_cast<char*>(arguments.workspace);
-  p.counter = reinterpret_cast<unsigned*>(base);
-  p.sums = reinterpret_cast<double*>(base + kControlBytes);
-  p.mean = arguments.mean;
   const Status status = make_maps(p.map_x, p.map_y, problem, arguments, kGroup, kLoadColumns);
   if (!status) return status;
   return launch("tensor_train", tensor_train, dim3(static_cast<unsigned>(blocks(problem))), dim3(kTrainThreads),
@@ -102,7 +88,6 @@ Implementation tensor_train() {
       .idea = "tensor cores at fp32 accuracy, value and gradient in one pass",
       .device = kDevice,
       .tile = {tensor_cores::kGroup, tensor_cores::kGradientColumns},
-      .alignment = 16,
       .exact_in_emulation = false,
       .supports = tensor_cores::train_supports,
       .workspace_bytes = tensor_cores::train_workspace_bytes,

@@ -43,22 +43,16 @@ inline constexpr float kFieldScale = 8;
 /// Segments of a block's share: that many bits remember which of them are to be repaired.
 inline constexpr int kMostSegments = 256;
 
-struct TrainParameters {
-  TensorMap map_x, map_y;
-  const float *x, *y;
-  int width, height;
-  int margin;  // positions nearer to the edge do not count
-  Plan plan;
-  StatisticsParameters statistics;
-  float c1, c2;  // of the formula
-  double unit;   // 4 / (kFieldScale * positions)
+struct TrainParameters : Parameters {
+  double unit;  // 4 / (kFieldScale * positions)
   const float* weight;
   float* grad_x;
-  double count;
-  double* sums;
-  unsigned* counter;
-  double* mean;
 };
+
+/// What multiplies the gradient.
+__device__ __forceinline__ double upstream(const TrainParameters& p) {
+  return p.weight ? static_cast<double>(*p.weight) : 1.0;
+}
 
 /// 8 rows of the fields, hi and lo. A row is padded by 16 bytes, so that 8 rows of a matrix lie in different banks.
 struct alignas(16) FieldStage {
@@ -153,7 +147,7 @@ class FieldWarp {
       if (memory_.repair[kFieldWarps + warp][index / 32] >> index % 32 & 1) {
         const int own = warp * kTilesOfWarp * 16;  // of the gradient warp
         fallback::gradient(images, {segment.plane, segment.column + own, first, last},
-                           static_cast<float>(weight() / p_.count), p_.grad_x,
+                           static_cast<float>(upstream(p_) / p_.count), p_.grad_x,
                            own + 32 <= kGradientColumns ? 32 : kGradientColumns - own, buffer);
       }
     }
@@ -275,8 +269,6 @@ class FieldWarp {
     own = {0, 0};
   }
 
-  __device__ __forceinline__ double weight() const { return p_.weight ? static_cast<double>(*p_.weight) : 1.0; }
-
   const TrainParameters& p_;
   TrainMemory& memory_;
   Statistics statistics_;
@@ -293,8 +285,7 @@ class GradientWarp {
  public:
   __device__ __forceinline__ GradientWarp(const TrainParameters& p, TrainMemory& memory) : p_(p), memory_(memory) {
     weights_.load(p.statistics.weights[threadIdx.x % 32], p.statistics.weights[31]);
-    if (threadIdx.x % 32 == 0)
-      own().unit = static_cast<float>(p.unit * (p.weight ? static_cast<double>(*p.weight) : 1.0));
+    if (threadIdx.x % 32 == 0) own().unit = static_cast<float>(p.unit * upstream(p));
   }
 
   __device__ __forceinline__ void run() {

@@ -18,8 +18,6 @@ inline int compute_capability() { return 90; }
 inline constexpr int kSharedBytesOfMultiprocessor = 228 * 1024;
 inline int shared_bytes_of_multiprocessor() { return kSharedBytesOfMultiprocessor; }
 
-inline int shared_bytes_of_block() { return static_cast<int>(emulation::kMaxSharedBytes); }
-
 inline int current_thread() { return static_cast<int>(threadIdx.x); }
 
 inline constexpr bool kRegistersMove = true;
