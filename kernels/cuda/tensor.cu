@@ -65,8 +65,8 @@ Status launch_forward(const Problem& problem, const Arguments& arguments) {
     return launch("tensor_forward_wide", tensor_forward_wide<Feed>, grid, dim3(kWideThreads<Feed>),
                   sizeof(ForwardMemory<Feed>), arguments.stream, p);
   } else {
-    return launch("tensor_forward", tensor_forward<Feed>, grid, dim3(32 * Feed::kWarps),
-                  sizeof(ForwardMemory<Feed>), arguments.stream, p);
+    return launch("tensor_forward", tensor_forward<Feed>, grid, dim3(32 * Feed::kWarps), sizeof(ForwardMemory<Feed>),
+                  arguments.stream, p);
   }
 }
 
