@@ -70,12 +70,13 @@ Status launch_forward(const Problem& problem, const Arguments& arguments) {
   }
 }
 
-/// Steps that the busiest multiprocessor makes, in units of one box: what a block's width decides.
+/// Time of the busiest multiprocessor in steps of one box, of which it makes three at a time or wastes what it could:
+/// what a block's width decides.
 template <typename Feed>
 std::int64_t longest(const Problem& p) {
   const std::int64_t blocks = most_blocks<Feed>();
   const std::int64_t share = (line_length(plan(p, Feed::kBoxes)) + blocks - 1) / blocks + 2;
-  return share * Feed::kBoxes * (blocks / multiprocessors());
+  return share * kMostResident;
 }
 
 template <typename AnyMaps>

@@ -44,14 +44,14 @@ __global__ void __launch_bounds__(kTrainThreads, 1)
       (&memory.repair[0][0])[i] = 0;
     }
     if (AnyMaps::kRowsApart && threadIdx.x < sizeof(Zeros) / sizeof(float)) memory.zeros.value[threadIdx.x] = 0;
-    if (threadIdx.x == 0) memory.any_repair = 0;
+    if (threadIdx.x < kTrainThreads / 32) memory.any_repair[threadIdx.x] = 0;
     double total = 0;
     if (threadIdx.x < 32 * kFieldWarps) {
       raise_registers<kFieldRegisters>();
       FieldWarp<AnyMaps> warp(p, memory);
       warp.run();
       sync_block();
-      if (memory.any_repair) warp.repair();
+      if (memory.any_repair[threadIdx.x / 32] | memory.any_repair[kFieldWarps + threadIdx.x / 32]) warp.repair();
       total = warp.total();
     } else {
       lower_registers<kGradientRegisters>();

@@ -61,7 +61,7 @@ struct TrainMemory {
   float2 totals[32 * kFieldWarps];                                    // of the current segment, in two fp32 numbers
   double done[32 * kFieldWarps];                                      // of the segments before
   unsigned repair[kFieldWarps + kGradientWarps][kMostSegments / 32];  // bit i: segment i, by the warp that found it
-  int any_repair;
+  int any_repair[kFieldWarps + kGradientWarps];                       // by that warp
   Zeros zeros;
   BlockMean mean;
 };
@@ -72,7 +72,7 @@ __device__ __forceinline__ void note(TrainMemory<AnyMaps>& memory, int index) {
   sync_warp();
   if (current_thread() % 32 == 0) {
     memory.repair[current_thread() / 32][index / 32] |= 1u << index % 32;
-    memory.any_repair = 1;
+    memory.any_repair[current_thread() / 32] = 1;
   }
   sync_warp();
 }
