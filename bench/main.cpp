@@ -199,12 +199,14 @@ int run(int argc, char** argv) {
                        .repetitions = repetitions ? std::max(1, std::atoi(repetitions->c_str())) : 1,
                        .threads = threads,
                        .seed = options.seed,
+                       .offset = options.offset,
                        .spin_key = options.spin_key,
                        .spin_fraction = options.spin_fraction,
                        .stop_requested = [] { return g_stop != 0; }};
   setup.seconds *= setup.repetitions;
   Json environment = host_environment(device, threads);
   environment["torch_threads"] = baselines::torch_threads() > 0 ? Json(baselines::torch_threads()) : Json();
+  if (options.offset != 0) environment["offset_bytes"] = options.offset;
   if (gpu) {
     gpu->warm_to_steady();
     gpu->describe(environment);

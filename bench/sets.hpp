@@ -19,6 +19,7 @@ bool parse(const std::string& text, Settings* settings);
 struct Block {
   std::vector<Shape> shapes;
   std::string rows;  // regular expression that the whole row name must match; "" = all
+  bool candidates = false;  // only rows that production may run
   std::vector<Mode> modes;
   std::vector<Padding> paddings;
   std::vector<Clock> clocks;
