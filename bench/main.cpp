@@ -250,11 +250,13 @@ int run(int argc, char** argv) {
     const bool listing = google_flag(options, "list_tests").value_or("false") != "false";
     if (!listing && options.ceilings) {
       ceilings = gpu ? gpu->ceilings() : cpu_ceilings(threads);
-      file.write({{"type", "ceilings"},
-                  {"process", setup.process},
-                  {"device", ssim::to_string(device)},
-                  {"copy_gb_s", ceilings.copy_gb_s},
-                  {"fma_gflop_s", ceilings.fma_gflop_s}});
+      Json record = {{"type", "ceilings"},
+                     {"process", setup.process},
+                     {"device", ssim::to_string(device)},
+                     {"copy_gb_s", ceilings.copy_gb_s},
+                     {"fma_gflop_s", ceilings.fma_gflop_s}};
+      if (ceilings.tensor_gflop_s > 0) record["tensor_gflop_s"] = ceilings.tensor_gflop_s;
+      file.write(record);
     }
     const int process = setup.process;
     Session session(std::move(setup), std::move(groups), gpu.get(), file, earlier.unfinished);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One line a row. The name is the function that returns the row, declared by the macro, defined in the row's file. The
-// number of a CUDA row is its made_for (implementation.hpp).
+// One line a row. The name is the function that returns the row, declared by the macro, defined in the row's file. A
+// number behind it is the row's made_for (implementation.hpp).
 #include "registry.hpp"
 
 #include <string_view>
@@ -14,18 +14,18 @@
   row(stream)
 
 #define SSIM_CUDA_ROWS(row) \
-  row(naive, 0) \
-  row(tiled, 0) \
-  row(stream, 0) \
+  row(naive) \
+  row(tiled) \
+  row(stream) \
   row(tensor, 90) \
-  row(tensor_portable, 0) \
+  row(tensor_portable) \
   row(tensor_train, 90)
 // clang-format on
 
 #define SSIM_DECLARE(name, ...) Implementation name();
 #define SSIM_CPU_ENTRY(name) cpu::name(),
-#define SSIM_CUDA_ENTRY(name, capability) made_for(cuda::name(), capability),
-#define SSIM_EMULATED_ENTRY(name, capability) made_for(cuda_emulated::name(), capability),
+#define SSIM_CUDA_ENTRY(name, ...) made_for(cuda::name() __VA_OPT__(, ) __VA_ARGS__),
+#define SSIM_EMULATED_ENTRY(name, ...) made_for(cuda_emulated::name() __VA_OPT__(, ) __VA_ARGS__),
 #define SSIM_NAME(name, ...) #name,
 
 namespace ssim {
@@ -49,7 +49,7 @@ constexpr bool table_names_rows() {
 }
 static_assert(table_names_rows(), "selection_table.hpp names a row that the registry does not have; ./suite tune");
 
-[[maybe_unused]] Implementation made_for(Implementation row, int capability) {
+[[maybe_unused]] Implementation made_for(Implementation row, int capability = 0) {
   row.made_for = capability;
   return row;
 }

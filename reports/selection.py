@@ -7,8 +7,8 @@ how evenly the work can be cut). Bounds are fixed, below. In each cell rows stan
 
 * the order of the whole mode and padding first (geometric mean over all problems of time / best time);
 * one row goes before another that stands before it only where it is faster beyond the noise: by more than the floor of
-  the gate (1 % on a GPU, 3 % on a CPU), with the intervals of both medians apart, over the problems of the cell that both
-  have. So a table does not change from run to run where it does not matter.
+  the gate (1 % on a GPU, 3 % on a CPU), with the intervals of both medians apart, over the problems of the cell that
+  both have. So a table does not change from run to run where it does not matter.
 
 A cell without figures takes those of the nearest cell of its alignment; an alignment without any those of the next one.
 Equal neighbours become one line.
@@ -354,8 +354,8 @@ def lines_in(text: str) -> list[Line]:
         return None if word == NO_LIMIT else int(word)
 
     return [
-        Line(Class(device, int(capability)), mode, padding, sum(map(int, alignments.split("|"))), bound(widest), bound(largest),
-             tuple(re.findall(r'"(\w+)"', names)))
+        Line(Class(device, int(capability)), mode, padding, sum(map(int, alignments.split("|"))), bound(widest),
+             bound(largest), tuple(re.findall(r'"(\w+)"', names)))
         for device, capability, mode, padding, alignments, widest, largest, names in LINE.findall(text)
     ]  # fmt: skip
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The table of preferences from figures: order beyond the noise, shape classes, what is written and read again, and that
-the committed table is what the committed figures give."""
+"""The table of preferences from figures: order beyond the noise, shape classes, what is written and read again, and
+that the committed table is what the committed figures give."""
 
 import json
 import re
@@ -18,8 +18,8 @@ SHAPES = ["1x1x128x128", "1x3x512x512", "1x3x1080x1920", "16x3x1080x1920", "1x3x
 
 def figure(name, shape, mode, padding, ps, spread=0.002, candidate=True):
     clock = "cold" if shape.startswith(("16x", "1x3x1080")) else "graph"
-    return key(name, shape, mode, padding, "cuda", clock) | {
-        "candidate": candidate, "ps_per_element": ps, "ci_low": ps * (1 - spread), "ci_high": ps * (1 + spread)}  # fmt: skip
+    figures = {"ps_per_element": ps, "ci_low": ps * (1 - spread), "ci_high": ps * (1 + spread)}
+    return key(name, shape, mode, padding, "cuda", clock) | {"candidate": candidate} | figures
 
 
 def write(tmp_path, time_of, shapes=SHAPES, rows=("swift", "plain"), environment=H100, **more):

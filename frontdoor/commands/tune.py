@@ -6,8 +6,8 @@ faster beyond the noise first in each shape class of this device (reports/select
 to reports/results/tuning/ and the table to kernels/selection_table.hpp, both to be committed; the next build takes it.
 Lines of other device classes are made from the figures that the table names. Says what changed.
 
---from FILE measures nothing: a file of figures (of another machine), or a report.json, which does not know the rows that
-meet production's accuracy and needs --rows. --check compares the committed table with the figures that it names.
+--from FILE measures nothing: a file of figures (of another machine), or a report.json, which does not know the rows
+that meet production's accuracy and needs --rows. --check compares the committed table with the figures that it names.
 Ctrl-C or a kill keeps what was measured; --resume goes on from there. Exit status 1: a row was wrong, and no table is
 written; or --check found another table.
 """
@@ -33,7 +33,7 @@ def arguments(parser):
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="default: auto")
     parser.add_argument("--seconds", type=float, metavar="S", help="for all figures; default: the set's own")
     parser.add_argument("--out", metavar="DIR", type=Path, default=ROOT / "reports" / "out" / "tune",
-                        help="for samples.jsonl and a copy of figures and table; default: reports/out/tune")  # fmt: skip
+                        help="for samples, and a copy of figures and table; default: reports/out/tune")  # fmt: skip
     parser.add_argument("--resume", action="store_true", help="go on from what DIR holds")
     parser.add_argument("--from", metavar="FILE", type=Path, nargs="+", dest="sources", help="figures to make it from")
     parser.add_argument("--rows", metavar="REGEX", type=regex, default="",
