@@ -6,8 +6,8 @@
 namespace ssim::bench {
 
 struct Ceilings {
-  double copy_gb_s = 0;    // 1e9 bytes a second, read plus written
-  double fma_gflop_s = 0;  // 1e9 floating-point operations a second; an FMA counts two
+  double copy_gb_s = 0;       // 1e9 bytes a second, read plus written
+  double fma_gflop_s = 0;     // 1e9 floating-point operations a second; an FMA counts two
   double tensor_gflop_s = 0;  // of fp16 products with fp32 sums, by mma.m16n8k16; 0 where there are no tensor cores
 };
 

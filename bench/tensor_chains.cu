@@ -2,8 +2,8 @@
 // The tensor cores' ceiling: independent chains of the product that every supported card has, mma.m16n8k16 of fp16 into
 // fp32, with operands in registers.
 //
-// A product takes some 30 cycles; 4 chains in each of 8 warps a scheduler keep the unit busy. Cost: 4096 x 4 x steps flops
-// a warp.
+// A product takes some 30 cycles; 4 chains in each of 8 warps a scheduler keep the unit busy. Cost: 4096 x 4 x steps
+// flops a warp.
 #include "gpu_kernels.hpp"
 
 namespace ssim::bench {

@@ -2,7 +2,7 @@
 """The roofline: what each row reaches, beside what memory, multiply-adds, tensor cores and instruction issue allow.
 
 Across: multiply-adds of the row's design (its cost model; those of the convolutions, whatever unit does them) for a
-byte of DRAM, as the profiler counted bytes or else as the cost model has them. Up: such multiply-adds a second, from the
+byte of DRAM, as the profiler counted bytes or else as the cost model has them. Up: such multiply-adds a second, in the
 row's measured time. Roofs that hold for all rows:
 
 * DRAM: the copy rate measured in the run;

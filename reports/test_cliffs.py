@@ -14,12 +14,12 @@ from reports.render import write
 FIXED, RATE = 9e6, 3.5  # ps a call, ps an element: what a large card does
 
 
-def figure(shape, ps=None, mode="infer", padding="same", clock="cold", name="production", offset=0, spread=3e-3, **more):
+def figure(shape, ps=None, mode="infer", padding="same", clock="cold", name="production", offset=0, spread=3e-3, **kw):
     entry = key(name, shape, mode, padding, "cuda", clock)
     elements = entry["batch"] * entry["channels"] * entry["height"] * entry["width"]
     ps = RATE + FIXED / elements if ps is None else ps
     return entry | {"ps_per_element": ps, "ci_low": ps * (1 - spread), "ci_high": ps * (1 + spread),
-                    "offset_bytes": offset, **more}  # fmt: skip
+                    "offset_bytes": offset, **kw}  # fmt: skip
 
 
 SMOOTH = ["1x1x64x64", "1x3x128x128", "1x3x256x256", "1x3x512x512", "1x3x720x1280", "1x3x1080x1920", "1x3x2160x3840",
