@@ -164,7 +164,9 @@ def test_figures_of_a_result_stream(tmp_path):
             for padding in selection.PADDINGS:
                 stream.row(key(name, "1x3x512x512", mode, padding, "cuda", "graph"), seconds, candidate=True)
     bad = key("swift", "1x3x1080x1920", "infer", "same", "cuda", "cold")
+    stream.skip(key("swift", "1x3x512x511", "infer", "same", "cuda", "graph"), "only even widths")
     run = read(stream.row(bad, None, error="off").end().write(tmp_path / "s.jsonl"))
+    assert tuning.not_measured(run) == ["1 not measured: only even widths"]
     assert tuning.wrong(run) == ["cuda:swift:infer:same:1x3x1080x1920:cold: off"]
     (tmp_path / "f.json").write_text(tuning.figures(run))
     source = selection.load(tmp_path / "f.json")

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
-from reports.stream import Key, Run
+from reports.stream import Run
 
 # Of the run's environment: what the table's class and its comment need.
 ENVIRONMENT = ("device", "device_name", "cpu", "capability", "multiprocessors", "driver", "cuda", "cuda_compiler",
@@ -35,6 +36,9 @@ def figures(run: Run) -> str:
     return head + ',\n "rows": [\n  ' + ",\n  ".join(lines) + "\n ]\n}\n"
 
 
-def missing(run: Run) -> list[Key]:
-    """Figures that were begun and not finished."""
-    return [key for _, key in run.unfinished()]
+def not_measured(run: Run) -> list[str]:
+    """Why figures are missing, with how many: rows that refuse the problem, and what the run had no time or room for."""
+    count = Counter(run.skipped.values())
+    if unfinished := len(run.unfinished()):
+        count["begun and not finished"] = unfinished
+    return [f"{number} not measured: {reason}" for reason, number in count.most_common()]
