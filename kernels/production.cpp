@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // production: the row that is fastest by the measured table (selection_table.hpp) among those that support the problem.
 //
-// Cost: a lookup a call, under 0.1 us of host time, and what supports() takes. Run: ./suite report --filter
-// ':production:' ; ./suite tune
+// Cost: a lookup a call, under 0.1 us of host time, and what supports() takes.
+// Run: ./suite report --filter ':production:' ; ./suite tune
 #include "production.hpp"
 
 #include <algorithm>
