@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""./suite tune and ./suite cliffs around a stand-in for the benchmark: what is run, kept, written, and the exit status."""
+"""./suite tune and cliffs around a stand-in for the benchmark: what is run, kept, written, and the exit status."""
 
 import argparse
 from pathlib import Path

@@ -37,7 +37,7 @@ def figures(run: Run) -> str:
 
 
 def not_measured(run: Run) -> list[str]:
-    """Why figures are missing, with how many: rows that refuse the problem, and what the run had no time or room for."""
+    """Why figures are missing, with how many: rows that refuse, and what the run had no time or room for."""
     count = Counter(run.skipped.values())
     if unfinished := len(run.unfinished()):
         count["begun and not finished"] = unfinished
