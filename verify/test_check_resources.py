@@ -2,6 +2,7 @@
 """The resource gate: what it reads from the two tools, and what it lets through."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,15 @@ def test_names_of_instantiations():
         "_ZN4ssim4cuda5naiveEv": "naive",
     }
     assert {gate.kernel_name(mangled) for mangled in names} == set(names.values())
+
+
+def test_committed_budget_has_every_architecture_that_the_build_names():
+    """An architecture that the budget lacks is not compared; each has every kernel, if only as an empty one."""
+    options = (gate.ROOT / "meson.options").read_text()
+    archs = re.search(r"option\('archs', type: 'array', value: \[([^\]]*)\]", options)[1]
+    budget = json.loads((gate.ROOT / "verify/resource_budget.json").read_text())["kernels"]
+    assert set(budget) == set(re.findall(r"'(\w+)'", archs)) >= {"80", "86", "89", "90a", "100", "120"}
+    assert len({frozenset(kernels) for kernels in budget.values()}) == 1
 
 
 def test_committed_budget_has_no_spills_but_those_with_a_reason():
