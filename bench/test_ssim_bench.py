@@ -228,11 +228,14 @@ def test_a_full_disk_is_an_error(sets):
 
 
 def test_a_set_keeps_its_time(sets, tmp_path):
+    """What the budget counts: how long the start and the ceilings take is the machine's affair."""
     out = tmp_path / "slow.jsonl"
     begin = time.monotonic()
-    result = run("--set", "slow", "--sets-file", sets, "--seconds", "3", "--out", out)
+    result = run("--set", "slow", "--sets-file", sets, "--seconds", "3", "--no-ceilings", "--out", out)
     assert result.returncode == 0, result.stderr
-    assert time.monotonic() - begin < 7  # with the ceilings and the start
+    (end,) = records(out, "end")
+    assert 2 < end["spent_s"] < 3.5  # caps leave time over; a turn that has begun may end behind it
+    assert end["spent_s"] < time.monotonic() - begin
     rows = records(out, "row")
     assert rows and all(not row["converged"] and "wanted" in row["unmet"] for row in rows)
 

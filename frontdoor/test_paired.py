@@ -123,3 +123,15 @@ def test_records_keep_the_number_of_their_pair(sides):
     run_pairs(run, files, 2, folder / "scratch")
     lines = [json.loads(line) for line in files["base"].read_text().splitlines()]
     assert {line["process"] for line in lines} == {1, 2} and "samples" not in {line["type"] for line in lines}
+
+
+def test_more_sides_make_more_processes_a_pair(sides):
+    run, files, folder = sides
+    for table in (run.programs, run.environments):
+        table["planted"] = table["head"]
+    run.further["planted"] = ["head"]
+    files["planted"] = folder / "planted.jsonl"
+    assert run_pairs(run, files, 4, folder / "scratch")
+    assert starts(folder).count("base") == 4 and starts(folder).count("head") == 8
+    assert all(sorted(trio) == ["base", "head", "head"] for trio in zip(*[iter(starts(folder))] * 3))
+    assert read_side(files["planted"]).processes == [1, 2, 3, 4]

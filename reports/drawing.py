@@ -14,7 +14,7 @@ from reports import quote  # noqa: E402
 
 # Okabe and Ito's colours, told apart by all common kinds of colour vision; markers tell them apart without colour.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#8C6D1F")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", "h", ">", "p")
 STYLE = {
     "svg.hashsalt": "fused-ssim-suite",
     "font.size": 10,
@@ -32,11 +32,13 @@ MODES = {"infer": "value only (infer)", "train": "value and gradient (train)"}
 
 
 def styles(names: list[str], first: str) -> dict[str, dict]:
-    """`first` is drawn over the others, with a hollow marker, so that the row that it equals still shows."""
+    """No two alike up to 24 names: where colours come again lines are dashed. `first` is drawn over the others, with a
+    hollow marker, so that the row that it equals still shows."""
     return {
         name: {
             "color": COLOURS[n % len(COLOURS)],
             "marker": MARKERS[n % len(MARKERS)],
+            "linestyle": ("-", "--", ":")[n // len(COLOURS) % 3],
             **(
                 {"markersize": 10, "markerfacecolor": "none", "markeredgewidth": 1.8, "zorder": 4}
                 if name == first
@@ -52,8 +54,8 @@ def plain(value: float, _=None) -> str:
 
 
 def log_ticks(axis, low: float, high: float) -> None:
-    """Plain numbers in 1-2-5 steps over up to two decades, in decades beyond."""
-    steps = (1, 2, 5) if high / low < 120 else (1,)
+    """Plain numbers in 1-2-5 steps over up to three decades, in decades beyond."""
+    steps = (1, 2, 5) if high / low < 1000 else (1,)
     ticks = [m * 10.0**e for e in range(-6, 10) for m in steps]
     axis.set_major_locator(FixedLocator([t for t in ticks if low / 1.02 <= t <= high * 1.02]))
     axis.set_major_formatter(FuncFormatter(plain))
@@ -66,22 +68,39 @@ class Data:
 
     def __init__(self, report: dict, spec: dict):
         self.device = report["environment"].get("device", "cpu")
-        self.device_name = report["environment"].get("device_name") or self.device
+        name = report["environment"].get("device_name") or self.device
+        threads = report["environment"].get("threads")
+        commit = str(report["environment"].get("commit") or "unknown")[:12]
+        # The second line of every title: whose figures these are.
+        self.where = f"{name}, {threads} threads" if self.device == "cpu" else name
+        self.where += f", commit {commit}"
         self.ceilings = report["ceilings"]
         self.headline = spec["headline"]
-        self.rows = [r for r in quote.quoted(report["rows"]).values() if r["device"] == self.device and not r["error"]]
+        short = quote.short_shapes(report["rows"])
+        quoted = quote.quoted(report["rows"], short).values()
+        self.rows = [r for r in quoted if r["device"] == self.device and not r["error"]]
         self.baselines = {r["name"] for r in report["rows"] if r["baseline"]}
         ratios = [r for r in report["ratios"] if r["device"] == self.device and r["baseline"] in self.baselines]
         self.reference = {
             padding: self._reference(ratios, padding, wanted) for padding, wanted in spec["reference"].items()
         }
         of_reference = [r for r in ratios if r["baseline"] == self.reference.get(r["padding"])]
+        stock = {
+            (*quote.problem(r), r["clock"], r["subject"]): r
+            for r in report["ratios"]
+            if r["baseline"].endswith(quote.STOCK)
+            and r["baseline"].removesuffix(quote.STOCK) == self.reference.get(r["padding"])
+        }
         # A row that has no figure by the preferred clock of its fellows is drawn by its own: it says so in the table.
-        self.speedups = list(quote.quoted(of_reference).values())
+        self.speedups = [
+            quote.harder(r, stock.get((*quote.problem(r), r["clock"], r["subject"])))
+            for r in quote.quoted(of_reference, short).values()
+        ]
         # Baselines beside the reference, so that every line of the table can be found in a picture.
         self.subjects = [n for n in dict.fromkeys(r["name"] for r in report["rows"]) if n not in self.baselines]
         self.names = list(dict.fromkeys(r["name"] for r in report["rows"]))
-        self.styles = styles(self.subjects, spec["headline"])
+        others = [n for n in self.names if n not in self.subjects and not n.endswith(quote.STOCK)]
+        self.styles = styles(self.subjects + others, spec["headline"])
 
     @staticmethod
     def _reference(ratios: list[dict], padding: str, wanted: str) -> str | None:
@@ -130,6 +149,19 @@ def grid(data: Data, count: int, height: float = 3.6):
     for axis in flat[count:]:
         axis.set_visible(False)
     return figure, flat[:count]
+
+
+def clocks(entries: list[dict]) -> str:
+    """Which clock the drawn figures are by: "cold clock", or which shapes are by which."""
+    shapes: dict[str, dict[str, None]] = {}
+    for r in sorted(entries, key=quote.elements):
+        shapes.setdefault(r["clock"], {})[quote.shape(r)] = None
+    if len(shapes) == 1:
+        return f"{next(iter(shapes))} clock"
+    # Of the clocks the one with most shapes is "else".
+    rest = max(shapes, key=lambda c: len(shapes[c]))
+    told = [f"{clock}: {', '.join(of_clock)}" for clock, of_clock in shapes.items() if clock != rest]
+    return f"{'; '.join(told)}; else {rest}"
 
 
 def error_bars(r: dict) -> list[list[float]]:

@@ -15,6 +15,7 @@ from reports.drawing import (
     FuncFormatter,
     NullLocator,
     bars_across,
+    clocks,
     error_bars,
     grid,
     largest,
@@ -67,7 +68,8 @@ def _lines(data: Data, axis_name: str, x_of, x_label: str, tick_of, title: str) 
         axis.set_xlabel(x_label)
         axis.set_ylabel(f"times faster than {data.reference[padding]}")
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(6, len(handles)))
-    figure.suptitle(f"{title} ({what})\n{data.device_name}", fontsize=11)
+    drawn = [r for line in lines.values() for r in line]
+    figure.suptitle(f"{title} ({what}), {clocks(drawn)}\n{data.where}", fontsize=11)
     return figure
 
 
@@ -117,7 +119,7 @@ def speedup_by_padding_and_mode(data: Data) -> Figure | None:
         axis.set_xlim(0, max([1.0, *(r["high"] or r["ratio"] for r in here)]) * 1.24)
         axis.set_title(f"{MODES[mode]}, padding {padding}", fontsize=10)
         axis.set_xlabel(f"times faster than {data.reference[padding]}")
-    figure.suptitle(f"Speed-up by padding and mode, {quote.shape(shown[0])}\n{data.device_name}", fontsize=11)
+    figure.suptitle(f"Speed-up by padding and mode, {quote.shape(shown[0])}\n{data.where}", fontsize=11)
     return figure
 
 
@@ -185,8 +187,8 @@ def time_against_ceilings(data: Data) -> Figure | None:
     figure.legend(handles, texts, loc="outside lower center", ncols=4)
     more = "; * did not converge" if any(not r["converged"] for r in shown) else ""
     figure.suptitle(
-        f"Time per element against what the ceilings of this machine allow, {quote.shape(shown[0])}\n"
-        f"{data.device_name}{more}",
+        f"Time per element against what the ceilings allow, {quote.shape(shown[0])}, {clocks(shown)}\n"
+        f"{data.where}{more}",
         fontsize=11,
     )
     return figure
@@ -208,11 +210,8 @@ def draw(report: dict, spec: dict, folder: Path) -> dict[str, str]:
     drawn = {}
     with plt.rc_context(STYLE):
         data = Data(report, spec)
-        commit = str(report["environment"].get("commit") or "unknown")[:12]
         for name, picture in PICTURES.items():
             figure = picture(data)
-            if figure is not None:
-                figure.text(0.998, 0.003, f"commit {commit}", fontsize=6, color="#777777", ha="right")
             for ending in ("png", "svg"):
                 path = folder / f"{name}.{ending}"
                 path.unlink(missing_ok=True)

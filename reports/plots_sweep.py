@@ -4,15 +4,17 @@ over size and batch, and memory."""
 
 from __future__ import annotations
 
+from collections import Counter
+
 from reports import quote
 from reports.drawing import (
-    COLOURS,
     MODES,
     Data,
     Figure,
     FixedLocator,
     FuncFormatter,
     NullLocator,
+    clocks,
     grid,
     log_ticks,
     plt,
@@ -51,14 +53,16 @@ def time_over_size(data: Data) -> Figure | None:
     for axis, panel in zip(axes, panels):
         values: list[float] = []
         here = [r for r in rows if (r["padding"], r["mode"]) == panel]
-        for n, name in enumerate(names):
+        for name in names:
             line = sorted((r for r in here if r["name"] == name), key=quote.elements)
             if not line:
                 continue
-            style = data.styles.get(name, {"color": COLOURS[n % len(COLOURS)], "marker": ".", "linestyle": "--"})
             values += [r["ps_per_element"] for r in line]
             (handles[name],) = axis.plot(
-                [r["height"] * r["width"] for r in line], [r["ps_per_element"] for r in line], linewidth=1.5, **style
+                [r["height"] * r["width"] for r in line],
+                [r["ps_per_element"] for r in line],
+                linewidth=1.5,
+                **data.styles[name],
             )
             floors = [(r["height"] * r["width"], _floor(data, r)) for r in line if name == data.headline]
             floors = [(x, y) for x, y in floors if y]
@@ -78,8 +82,8 @@ def time_over_size(data: Data) -> Figure | None:
         axis.set_ylabel("picoseconds per element")
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(5, len(handles)))
     figure.suptitle(
-        f"Time per element over size (batch {cut[0]}, {cut[1]} channels)\n"
-        f"{data.device_name}; floor: bytes and multiply-adds at this machine's ceilings",
+        f"Time per element over size (batch {cut[0]}, {cut[1]} channels), {clocks(rows)}\n"
+        f"{data.where}; floor: bytes and multiply-adds at this machine's ceilings",
         fontsize=11,
     )
     return figure
@@ -101,6 +105,8 @@ def speedup_map(data: Data) -> Figure | None:
     batches = sorted({r["batch"] for r in shown})
     figure, axes = grid(data, len(panels), height=1.1 + 0.42 * len(sizes))
     top = max(r["ratio"] for r in shown)
+    of_clock = Counter(r["clock"] for r in shown)
+    usual = max(of_clock, key=of_clock.get)
     for axis, panel in zip(axes, panels):
         known = {(r["batch"], (r["height"], r["width"])): r for r in shown if (r["padding"], r["mode"]) == panel}
         values = [[known[b, s]["ratio"] if (b, s) in known else float("nan") for b in batches] for s in sizes]
@@ -110,6 +116,7 @@ def speedup_map(data: Data) -> Figure | None:
             for x, b in enumerate(batches):
                 found = known.get((b, s))
                 text = f"{found['ratio']:.3g}" if found else "–"
+                text += f" ({found['clock']})" if found and found["clock"] != usual else ""
                 dark = found is None or found["ratio"] > 0.6 * top
                 axis.text(x, y, text, ha="center", va="center", fontsize=8, color="#000000" if dark else "#FFFFFF")
         axis.set_xticks(range(len(batches)), [str(b) for b in batches])
@@ -117,9 +124,21 @@ def speedup_map(data: Data) -> Figure | None:
         axis.set_xlabel("batch size (images)")
         axis.set_title(f"{MODES[panel[1]]}, padding {panel[0]}: over {data.reference[panel[0]]}", fontsize=10)
     figure.suptitle(
-        f"Speed-up of {data.headline} over size and batch ({channels} channels)\n{data.device_name}", fontsize=11
+        f"Speed-up of {data.headline} over size and batch ({channels} channels), {usual} clock if not said otherwise\n"
+        f"{data.where}",
+        fontsize=11,
     )
     return figure
+
+
+def _memory_text(row: dict, elements: int) -> str:
+    """Bytes an element where there are some, else the kilobytes in all; what is kept where it is not in the peak."""
+    peak, kept = row["peak_bytes"], row.get("kept_bytes")
+    text = f"{peak / elements:.3g}" if peak > 0.01 * elements else f"{1e-3 * peak:.3g} kB in all"
+    if kept is not None:
+        told = f"{kept / elements:.3g}" if kept > 0.01 * elements else f"{1e-3 * kept:.3g} kB"
+        text += f", keeps {told}"
+    return text
 
 
 def memory_by_row(data: Data) -> Figure | None:
@@ -141,17 +160,18 @@ def memory_by_row(data: Data) -> Figure | None:
         places = list(range(len(here)))
         axis.barh(places, each, color="#56B4E9", height=0.66)
         axis.barh(places, kept, color="#0072B2", height=0.3)
-        for place, value in zip(places, each):
-            axis.annotate(f"{value:.3g}", (value, place), xytext=(4, 0), textcoords="offset points", va="center",
-                          fontsize=8.5)  # fmt: skip
+        for place, r in zip(places, here):
+            value = max(r["peak_bytes"], r.get("kept_bytes") or 0) / size
+            axis.annotate(_memory_text(r, size), (value, place), xytext=(4, 0), textcoords="offset points",
+                          va="center", fontsize=8.5)  # fmt: skip
         axis.set_yticks(places, [r["name"] for r in here])
         axis.invert_yaxis()
         axis.grid(axis="y", visible=False)
-        axis.set_xlim(0, max([1e-3, *each]) * 1.18)
+        axis.set_xlim(0, max([1e-3, *each, *kept]) * 1.3)
         axis.set_title(f"{MODES[panel[1]]}, padding {panel[0]}", fontsize=10)
         axis.set_xlabel("bytes per element")
     handles = [plt.Rectangle((0, 0), 1, 1, color=c) for c in ("#56B4E9", "#0072B2")]
-    texts = ["peak in one call, beyond images, mean and gradient", "kept between forward and backward"]
+    texts = ["peak in one call, beyond images, mean and gradient", "kept between forward and backward, gradient included"]
     figure.legend(handles, texts, loc="outside lower center", ncols=2)
-    figure.suptitle(f"Memory, {shape}\n{data.device_name}", fontsize=11)
+    figure.suptitle(f"Memory, {shape}\n{data.where}", fontsize=11)
     return figure
