@@ -14,6 +14,7 @@
 
 #include "baselines/all_rows.hpp"
 #include "baselines/memory_meter.hpp"
+#include "kernels/registry.hpp"
 #include "kernels/torch/bridge.hpp"
 #include "verify/memory.hpp"
 
@@ -108,7 +109,9 @@ TEST_P(MemoryOfRows, BaselinesTakeTensOfBytesAnElement) {
   for (const Mode mode : {Mode::infer, Mode::train}) {
     const MemoryUse use = use_of("pytorch_mssim", GetParam(), mode);
     EXPECT_GT(use.peak, 20 * kElements) << to_string(mode);
-    if (GetParam() == Device::cpu) EXPECT_LT(use.peak, 400 * kElements) << to_string(mode);  // cuDNN takes workspaces
+    if (GetParam() == Device::cpu) {  // cuDNN takes workspaces of any size
+      EXPECT_LT(use.peak, 400 * kElements) << to_string(mode);
+    }
     if (mode == Mode::train) {
       EXPECT_GT(use.kept, 20 * kElements);
       EXPECT_LE(use.kept, use.peak);

@@ -50,7 +50,7 @@ def styles(names: list[str], first: str) -> dict[str, dict]:
 
 
 def plain(value: float, _=None) -> str:
-    return f"{value:g}" if 1e-3 <= abs(value) < 1e5 else f"{value:.0e}"
+    return f"{value:.9g}" if 1e-3 <= abs(value) < 1e7 else f"{value:.0e}"
 
 
 def log_ticks(axis, low: float, high: float) -> None:
@@ -91,6 +91,9 @@ class Data:
             if r["baseline"].endswith(quote.STOCK)
             and r["baseline"].removesuffix(quote.STOCK) == self.reference.get(r["padding"])
         }
+        # Over size and batch there may be no such baseline, but a pair of rows.
+        in_pairs = [r for r in report["ratios"] if [r["baseline"], r["subject"]] in spec["pairs"]]
+        self.pairs = [r for r in quote.quoted(in_pairs, short).values() if r["device"] == self.device]
         # A row that has no figure by the preferred clock of its fellows is drawn by its own: it says so in the table.
         self.speedups = [
             quote.harder(r, stock.get((*quote.problem(r), r["clock"], r["subject"])))
@@ -124,19 +127,43 @@ class Data:
         def moving(r):
             return (r["height"], r["width"]) if axis == "size" else r["batch"]
 
-        points: dict[tuple, set] = {}
-        for r in self.speedups:
-            points.setdefault(fixed(r), set()).add(moving(r))
-        if not points:
-            return {}
-        cut = max(points, key=lambda f: (len(points[f]), f))
-        if len(points[cut]) < 2:
+        cut = best_cut(self.speedups, fixed, moving)
+        if cut is None:
             return {}
         lines: dict[tuple[str, str, str], list[dict]] = {}
         for r in sorted(self.speedups, key=quote.elements):
             if fixed(r) == cut:
                 lines.setdefault((r["padding"], r["mode"], r["subject"]), []).append(r)
         return lines
+
+
+def best_cut(entries: list[dict], fixed, moving):
+    """What is held fixed where most points move, of those where most figures are, of those the smallest; None where
+    nothing moves."""
+    points: dict[tuple, list] = {}
+    for r in entries:
+        points.setdefault(fixed(r), []).append(moving(r))
+    if not points:
+        return None
+    cut = min(points, key=lambda f: (-len(set(points[f])), -len(points[f]), f))
+    return cut if len(set(points[cut])) > 1 else None
+
+
+def size_ticks(axis, sizes: list[tuple[int, int]]) -> None:
+    """Of an axis of pixels: a tick a size, slanted where there are many."""
+    known = {h * w: size_text(h, w) for h, w in sizes}
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(FixedLocator(sorted(known)))
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: known.get(round(x), "")))
+    axis.xaxis.set_minor_locator(NullLocator())
+    if len(known) > 4:
+        for label in axis.get_xticklabels():
+            label.set(rotation=30, ha="right", rotation_mode="anchor")
+    axis.set_xlabel("image size (height × width, pixels)")
+
+
+def size_text(height: int, width: int) -> str:
+    return f"{height}²" if height == width else f"{height}×{width}"
 
 
 def grid(data: Data, count: int, height: float = 3.6):
@@ -180,11 +207,13 @@ def largest(entries: list[dict]) -> list[dict]:
     return [r for r in entries if (r["batch"], r["channels"], r["height"], r["width"]) == best]
 
 
-def bars_across(axis, labels: list[str], values: list[float], colours: list[str], texts: list[str], **options) -> None:
+def bars_across(axis, labels: list[str], values: list[float], ends: list[float], colours: list[str], texts: list[str],
+                **options) -> None:  # fmt: skip
+    """A bar a label; its text begins at its end, which an error bar may have put behind the value."""
     places = range(len(labels))
     axis.barh(places, values, color=colours, height=0.66, **options)
     axis.set_yticks(list(places), labels)
     axis.invert_yaxis()
     axis.grid(axis="y", visible=False)
-    for place, value, text in zip(places, values, texts):
-        axis.annotate(text, (value, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5)
+    for place, end, text in zip(places, ends, texts):
+        axis.annotate(text, (end, place), xytext=(4, 0), textcoords="offset points", va="center", fontsize=8.5)
