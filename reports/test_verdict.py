@@ -45,7 +45,7 @@ def test_claims_that_all_come_to_the_same_are_told_together(tmp_path):
             for name, seconds in (("tiled", 1e-3), ("pytorch_mssim", 20e-3)):
                 stream.row(key(name, shape, "infer", "valid", "cuda", clock), seconds)
     text = paragraph(assemble(read(stream.end().write(tmp_path / "s.jsonl"))))
-    assert "In inference, `valid`, against `pytorch_mssim` it is exceeded throughout, 20×, all intervals within [" in text
+    assert "against `pytorch_mssim` it is exceeded throughout, 20×, all intervals within [" in text
     assert "1×3×1080×1920, 5×1×1500×1500 by the cold clock; 5×1×1500×1500 by the wall clock" in text
 
 

@@ -38,7 +38,8 @@ def _sentence(claims: list[dict], report: dict) -> str:
     verdicts = [v for v in WORDS if any(c["verdict"] == v for c in claims)]
     if len(claims) > 2 and len(verdicts) == 1 and all(c["low"] is not None for c in claims):
         ends = f"[{min(c['low'] for c in claims):.3g}, {max(c['high'] for c in claims):.3g}]"
-        text += f"{WORDS[verdicts[0]]} throughout, {_range([c['ratio'] for c in claims])}, all intervals within {ends}: "
+        ratios = _range([c["ratio"] for c in claims])
+        text += f"{WORDS[verdicts[0]]} throughout, {ratios}, all intervals within {ends}: "
         text += _by_clock(claims, quote.shape)
     else:
         parts = []
