@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""What pictures show of a run with many problems: which cut, which clocks, over what, and that lines can be told apart."""
+"""What pictures show of a run with many problems: which cut, by which clocks, over what; no two lines look alike."""
 
 from reports import claims, drawing, plots_sweep
 from reports.assemble import assemble
