@@ -92,6 +92,9 @@ def test_two_result_files_from_outside(sides):
     assert done.returncode == 1, done.stderr
     assert "gate FAILED: 1 SLOW (floor 3 %" in done.stdout and "+20.00 %" in done.stdout
     assert suite_gate(files["base"], files["base"]).returncode == 0
+    assert suite_gate(files["base"], files["head"], "--filter", "production:infer").returncode == 1
+    nothing = suite_gate(files["base"], files["head"], "--filter", ":train:")
+    assert nothing.returncode == 2 and "--filter ':train:' matches none" in nothing.stderr
     (folder / "broken.jsonl").write_text("{}\n")
     broken = suite_gate(files["base"], folder / "broken.jsonl")
     assert broken.returncode == 2 and "damaged in line 1" in broken.stderr
