@@ -11,6 +11,8 @@
 #include <algorithm>
 #include <memory>
 #include <mutex>
+
+#include "kernels/torch/switches.hpp"
 #endif
 
 namespace ssim::baselines {
@@ -21,8 +23,13 @@ namespace {
 
 class Counter final : public c10::MemoryReportingInfoBase {
  public:
-  void reportMemoryUsage(void*, std::int64_t bytes, std::size_t, std::size_t, c10::Device) override {
+  explicit Counter(const void* output) : output_(output) {}
+  void reportMemoryUsage(void* block, std::int64_t bytes, std::size_t, std::size_t, c10::Device) override {
     const std::lock_guard lock(mutex_);
+    if (output_ && block == output_) {
+      held_output_ += bytes;
+      return;
+    }
     held_ += bytes;
     use_.peak = std::max(use_.peak, held_);
   }
@@ -32,7 +39,7 @@ class Counter final : public c10::MemoryReportingInfoBase {
     const std::lock_guard lock(mutex_);
     if (begun_) return;
     begun_ = true;
-    use_.kept = held_;
+    use_.kept = held_ + held_output_;
   }
   MemoryUse use() {
     const std::lock_guard lock(mutex_);
@@ -40,8 +47,9 @@ class Counter final : public c10::MemoryReportingInfoBase {
   }
 
  private:
+  const void* output_;
   std::mutex mutex_;
-  std::int64_t held_ = 0;
+  std::int64_t held_ = 0, held_output_ = 0;
   bool begun_ = false;
   MemoryUse use_;
 };
@@ -54,8 +62,9 @@ std::unique_ptr<at::ObserverContext> tell_counter(const at::RecordFunction&) {
 
 }  // namespace
 
-MemoryUse count_memory(const std::function<void()>& call) {
-  const auto counter = std::make_shared<Counter>();
+MemoryUse count_memory(const std::function<void()>& call, const void* output) {
+  op::drop_workspaces();
+  const auto counter = std::make_shared<Counter>(output);
   const c10::DebugInfoGuard guard(c10::DebugInfoKind::PROFILER_STATE, counter);
   const auto handle =
       at::addGlobalCallback(at::RecordFunctionCallback(tell_counter).scopes({at::RecordScope::BACKWARD_FUNCTION}));
@@ -71,7 +80,7 @@ MemoryUse count_memory(const std::function<void()>& call) {
 
 #else
 
-MemoryUse count_memory(const std::function<void()>& call) {
+MemoryUse count_memory(const std::function<void()>& call, const void*) {
   call();
   return {};
 }

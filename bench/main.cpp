@@ -262,7 +262,7 @@ int run(int argc, char** argv) {
     Session session(std::move(setup), std::move(groups), gpu.get(), file, earlier.unfinished);
     outcome = run_google(options, argv[0], session, environment);
     wrong += session.wrong();
-    file.write({{"type", "end"}, {"process", process}, {"interrupted", g_stop != 0}});
+    file.write({{"type", "end"}, {"process", process}, {"interrupted", g_stop != 0}, {"spent_s", session.elapsed()}});
   } else {
     std::fprintf(stderr, "nothing is left to measure: %s holds all keys\n", options.out.c_str());
     file.write({{"type", "end"}, {"process", setup.process}, {"interrupted", false}});

@@ -147,8 +147,14 @@ def systems(device: str, path: list[str] | None = None) -> dict[str, System]:
         import torch
 
         ssim = composed()
-        function = torch.compile(lambda x, y: ssim(x, y, data_range=1), dynamic=False)
-        return _with_autograd(lambda x, y, padding, train: function(x, y))
+
+        def make(mode: str, padding: str, x, y) -> Callable:
+            # Anew for each problem: beyond a few shapes a compiled function runs uncompiled and says nothing.
+            torch.compiler.reset()
+            function = torch.compile(lambda x, y: ssim(x, y, data_range=1), dynamic=False)
+            return _with_autograd(lambda x, y, padding, train: function(x, y))(mode, padding, x, y)
+
+        return make
 
     def ours():
         operator = our_operator()

@@ -92,7 +92,7 @@ void Preparation::note(Candidate& candidate) {
     candidate.call();
     if (gpu_) gpu_->synchronize();
   };
-  candidate.memory = baselines::count_memory(call_and_wait);
+  candidate.memory = baselines::count_memory(call_and_wait, candidate.arguments.grad_x);
   candidate.answer.mean = candidate.mean.download<double>().front();
   if (candidate.mode != Mode::train) return;
   const std::int64_t elements = candidate.problem.elements();

@@ -57,6 +57,8 @@ class Session {
   std::map<std::string, Result> measure(std::size_t index);
   /// Figures whose row was wrong or failed so far.
   int wrong() const { return wrong_; }
+  /// Seconds since it was made: what its budget counts.
+  double elapsed() const;
   ProgressLine& progress() { return progress_; }
 
  private:
@@ -69,7 +71,6 @@ class Session {
   void write_row(const Key& key, const Candidate& candidate, const Entry& entry, bool host_bound,
                  std::map<std::string, Result>& results);
   Json row_record(const Key& key, const Candidate& candidate) const;
-  double elapsed() const;
 
   Setup setup_;
   std::vector<Group> groups_;

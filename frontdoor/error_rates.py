@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """./suite gate --error-rates N: gates of this checkout against itself, with and without a planted slow-down.
 
+A run is an A/A gate and one with a planted slow-down. They share their BASE processes, which saves a quarter of the
+time; runs are independent of one another, so the runs of each kind may be counted. All sides enqueue a spin behind the
+planted row's calls, of no length in BASE and HEAD: what enqueueing one costs is then everywhere.
 Each run is appended to the record as it ends, so runs accumulate over calls and an interruption loses one at most.
 """
 
@@ -17,7 +20,6 @@ from frontdoor import commit, trees
 from frontdoor.place import GOOD, MISUSE, STATE, WRONG, Stop, relative, warn
 
 FRACTION = {"cuda": 0.03, "cpu": 0.1}
-SPIN = 0.0  # BASE spins too, for no time: what enqueueing a spin costs is then on both sides
 
 
 def _keys(run) -> list[str]:
@@ -47,45 +49,48 @@ def measure(args, context) -> int:
         raise Stop(MISUSE, f"gate: --record: {error}") from None
     folder = STATE / "gate" / "error-rates"
     folder.mkdir(parents=True, exist_ok=True)
-    files = {side: folder / f"{side}.jsonl" for side in ("base", "head")}
+    files = {side: folder / f"{side}.jsonl" for side in ("base", "head", "planted")}
+    for table in (run.programs, run.environments):
+        table["planted"] = table["head"]
     good = True
     begin = time.monotonic()
-    jobs = [kind for _ in range(args.error_rates) for kind in ("aa", "planted")]
-    for number, kind in enumerate(jobs):
+    first = 1 + max((record.get("run", 0) for record in earlier), default=0)
+    for number in range(first, first + args.error_rates):
         for path in files.values():
             path.unlink(missing_ok=True)
-        run.seed = args.seed + len(earlier) + number
-        planted = random.Random(f"row {run.seed}").choice(keys) if kind == "planted" else None
-        run.further = {}
-        if planted:
-            run.further = {"base": ["--spin-key", planted, "--spin", str(SPIN)],
-                           "head": ["--spin-key", planted, "--spin", str(fraction)]}  # fmt: skip
+        run.seed = args.seed + number
+        planted = random.Random(f"row {run.seed}").choice(keys)
+        spins = {"base": 0.0, "head": 0.0, "planted": fraction}
+        run.further = {side: ["--spin-key", planted, "--spin", str(spin)] for side, spin in spins.items()}
         started = time.monotonic()
-        what = f"{kind} run {number // 2 + 1} of {args.error_rates}, "
+        what = f"run {number - first + 1} of {args.error_rates}, "
         if not run_pairs(run, files, pairs, STATE / "gate", what):
             warn(f"interrupted: {relative(args.record)} has the runs that had ended")
             return 130
-        gate, base, _ = _judge(args, files["base"], files["head"])
-        slow = [r.key.text() for r in gate.rows if r.verdict == "SLOW"]
-        environment = base.environment
-        now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-        record = {
-            "kind": kind, "commit": known, "dirty": dirty, "date": now,
-            "device": device, "device_name": environment.get("device_name"), "driver": environment.get("driver"),
-            "binary": environment.get("binary"), "threads": environment.get("threads"), "set": args.set,
-            "filter": args.filter, "pairs": pairs, "seed": run.seed, "floor": gate.floor,
-            "fraction": fraction if planted else None, "planted": planted,
-            "found": planted in slow if planted else None,
-            "false_slow": [key for key in slow if key != planted], "seconds": round(time.monotonic() - started, 1),
-            "rows": {r.key.text(): [r.verdict, r.ratio, r.low, r.high] for r in gate.rows},
-        }  # fmt: skip
-        error_rates.append(Path(args.record), record)
-        good &= not record["false_slow"] and record["found"] is not False
-        left = (time.monotonic() - begin) / (number + 1) * (len(jobs) - number - 1)
-        told = [f"{planted} {'found' if record['found'] else 'NOT FOUND'}"] if planted else []
-        told += [f"SLOW without cause: {', '.join(record['false_slow'])}"] if record["false_slow"] else []
-        told += [f"{record['seconds']:.0f} s", f"about {left / 60:.0f} min left"]
-        print(f"{kind} run {number // 2 + 1}: {'; '.join(told)}", file=sys.stderr, flush=True)
+        told = []
+        for kind, side in (("aa", "head"), ("planted", "planted")):
+            gate, base, _ = _judge(args, files["base"], files[side])
+            slow = [r.key.text() for r in gate.rows if r.verdict == "SLOW"]
+            there = planted if kind == "planted" else None
+            environment = base.environment
+            record = {
+                "kind": kind, "run": number, "commit": known, "dirty": dirty,
+                "date": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"), "device": device,
+                "device_name": environment.get("device_name"), "driver": environment.get("driver"),
+                "binary": environment.get("binary"), "threads": environment.get("threads"), "set": args.set,
+                "filter": args.filter, "pairs": pairs, "seed": run.seed, "floor": gate.floor,
+                "fraction": fraction if there else None, "spinning": planted,
+                "found": there in slow if there else None, "false_slow": [key for key in slow if key != there],
+                "seconds": round(time.monotonic() - started, 1),
+                "rows": {r.key.text(): [r.verdict, r.ratio, r.low, r.high] for r in gate.rows},
+            }  # fmt: skip
+            error_rates.append(Path(args.record), record)
+            good &= not record["false_slow"] and record["found"] is not False
+            told += [f"planted in {there}: {'found' if record['found'] else 'NOT FOUND'}"] if there else []
+            told += [f"{kind}: SLOW without cause: {', '.join(record['false_slow'])}"] if record["false_slow"] else []
+        left = (time.monotonic() - begin) / (number - first + 1) * (first + args.error_rates - number - 1)
+        told += [f"{time.monotonic() - started:.0f} s", f"about {left / 60:.0f} min left"]
+        print(f"run {number - first + 1}: {'; '.join(told)}", file=sys.stderr, flush=True)
     print("\n".join(error_rates.sentences(error_rates.read(args.record))))
     print(f"record: {relative(args.record)}")
     return GOOD if good else WRONG

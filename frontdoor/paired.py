@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 """Runs two builds in pairs of separately started processes, in random order within a pair, and keeps what they write.
+More than two sides (BASE, HEAD, and a HEAD with a planted slow-down) make more processes a pair.
 
 A side's file gets a process's records only when that process has ended well, all at once: a kill loses the process that
 was running and nothing else. Process numbers in the file are those of the pairs.
@@ -51,7 +52,7 @@ def finished(side_file: Path) -> set[int]:
 
 
 def run_pairs(run: Run, files: dict[str, Path], pairs: int, scratch: Path, what: str = "") -> bool:
-    """Runs the pairs that the files do not hold yet. False when interrupted."""
+    """Runs the pairs that the files, one a side, do not hold yet. False when interrupted."""
     from tqdm import tqdm
 
     scratch.mkdir(parents=True, exist_ok=True)
@@ -59,10 +60,10 @@ def run_pairs(run: Run, files: dict[str, Path], pairs: int, scratch: Path, what:
     done = {side: finished(path) for side, path in files.items()}
     left = [p for p in range(1, pairs + 1) if any(p not in d for d in done.values())]
     # On a terminal a bar; elsewhere a line a quarter.
-    bar = tqdm(total=2 * pairs, initial=2 * (pairs - len(left)), disable=None, leave=False, desc=what or "pairs",
-               unit="process")  # fmt: skip
+    bar = tqdm(total=len(files) * pairs, initial=len(files) * (pairs - len(left)), disable=None, leave=False,
+               desc=what or "pairs", unit="process")  # fmt: skip
     for position, pair in enumerate(left):
-        order = ["base", "head"]
+        order = list(files)
         random.Random(f"{run.seed} {pair}").shuffle(order)
         for side in order:
             if pair in done[side]:

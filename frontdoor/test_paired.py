@@ -92,6 +92,9 @@ def test_two_result_files_from_outside(sides):
     assert done.returncode == 1, done.stderr
     assert "gate FAILED: 1 SLOW (floor 3 %" in done.stdout and "+20.00 %" in done.stdout
     assert suite_gate(files["base"], files["base"]).returncode == 0
+    assert suite_gate(files["base"], files["head"], "--filter", "production:infer").returncode == 1
+    nothing = suite_gate(files["base"], files["head"], "--filter", ":train:")
+    assert nothing.returncode == 2 and "--filter ':train:' matches none" in nothing.stderr
     (folder / "broken.jsonl").write_text("{}\n")
     broken = suite_gate(files["base"], folder / "broken.jsonl")
     assert broken.returncode == 2 and "damaged in line 1" in broken.stderr
@@ -123,3 +126,15 @@ def test_records_keep_the_number_of_their_pair(sides):
     run_pairs(run, files, 2, folder / "scratch")
     lines = [json.loads(line) for line in files["base"].read_text().splitlines()]
     assert {line["process"] for line in lines} == {1, 2} and "samples" not in {line["type"] for line in lines}
+
+
+def test_more_sides_make_more_processes_a_pair(sides):
+    run, files, folder = sides
+    for table in (run.programs, run.environments):
+        table["planted"] = table["head"]
+    run.further["planted"] = ["head"]
+    files["planted"] = folder / "planted.jsonl"
+    assert run_pairs(run, files, 4, folder / "scratch")
+    assert starts(folder).count("base") == 4 and starts(folder).count("head") == 8
+    assert all(sorted(trio) == ["base", "head", "head"] for trio in zip(*[iter(starts(folder))] * 3))
+    assert read_side(files["planted"]).processes == [1, 2, 3, 4]

@@ -7,10 +7,9 @@ from reports import claims as judging
 from reports import cliffs
 from reports import error_rates
 from reports.extras import Extras
+from reports.quote import STOCK
 from reports.ratios import bootstrap, round_ratios
 from reports.stream import Key, Run
-
-STOCK = "_stock"  # what a baseline is called in the pass with stock settings
 
 
 def _key_fields(key: Key, name: str | None = None) -> dict:

@@ -2,12 +2,14 @@
 """How old are committed figures: each file's commit, and what has changed in kernels/ and bench/ since.
 
 A file without a commit, of a commit with uncommitted edits, or of one that the history does not have, counts as stale.
-Pictures are made from report.json and are as old as it is.
+Pictures are made from report.json and are as old as it is; a recording of Nsight Systems is as old as profiles.md,
+which names it.
 """
 
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import re
 import subprocess
@@ -15,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 WATCHED = ("kernels", "bench")
-PICTURES = (".png", ".svg")
+OF_OTHERS = (".png", ".svg", ".nsys-rep")
 
 
 class NoHistory(Exception):
@@ -49,14 +51,14 @@ def commits_of(path: Path) -> list[str]:
                 found.append(_of_environment(record["environment"]))
             elif "type" not in record:
                 found.append(_of_environment(record))
-    elif path.suffix == ".json":
-        data = json.loads(path.read_text())
+    elif path.name.endswith((".json", ".json.gz")):
+        data = json.loads(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_text())
         if isinstance(data, dict):
             found.append(_of_environment(data if data.get("commit") else data.get("environment") or {}))
     elif path.suffix == ".csv":
         found += [line.get("commit") for line in csv.DictReader(path.read_text().splitlines())]
     elif path.suffix == ".md":
-        found += re.findall(r"\b[Cc]ommit ([0-9a-f]{7,40}(?:-dirty)?)", path.read_text())[:1]
+        found += re.findall(r"\b[Cc]ommits? ([0-9a-f]{7,40}(?:-dirty)?)", path.read_text())[:1]
     return sorted({c for c in found if c and c != "unknown"})
 
 
@@ -75,9 +77,9 @@ def check(folder: Path, root: Path) -> list[File]:
     if top.returncode or Path(top.stdout.strip()).resolve() != root.resolve():
         raise NoHistory(f"{root} is no checkout with a history")
     files = []
-    for path in sorted(p for p in folder.iterdir() if p.is_file() and p.suffix not in PICTURES):
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix not in OF_OTHERS):
         try:
-            file = File(path.name, commits_of(path))
+            file = File(str(path.relative_to(folder)), commits_of(path))
         except (ValueError, KeyError) as error:
             raise ValueError(f"{path} cannot be read: {type(error).__name__}: {error}") from None
         if not file.commits:

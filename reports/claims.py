@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from reports import quote
 from reports.stream import Key, Run
 
 HERE = Path(__file__).resolve().parent
@@ -120,8 +121,13 @@ def _judge_one(run: Run, claim: dict, key: Key, known: dict, stand_in: dict) -> 
     entry = {"name": claim["name"], "subject": claim["subject"], "baseline": claim["baseline"]}
     entry |= {f: getattr(key, f) for f in KEY_FIELDS}
     entry |= {"range": claim["range"], "ratio": None, "low": None, "high": None}
-    found = known.get((claim["subject"], claim["baseline"], *(getattr(key, f) for f in KEY_FIELDS)))
+    problem = tuple(getattr(key, f) for f in KEY_FIELDS)
+    found = known.get((claim["subject"], claim["baseline"], *problem))
     notes = [claim["note"]] if claim.get("note") else []
+    stock = known.get((claim["subject"], claim["baseline"] + quote.STOCK, *problem))
+    if found is not None and quote.harder(found, stock) is stock:
+        found = stock
+        notes.append("the baseline is faster as it comes than with cudnn.benchmark, so that is what counts here")
     if found is None:
         there = any(k.problem == key.problem for _, k in [*run.rows, *run.skipped])
         reasons = [] if there else ["not in this run"]

@@ -4,6 +4,7 @@
 aa:      one binary against itself; an error is any row SLOW.
 planted: one binary against itself, but HEAD spins inside the timed region of one randomly chosen row, for a given part
          of that row's median; an error is that row not SLOW, or another row SLOW.
+Fields: `spinning` is that row, which spins for no time on both sides of aa; `run` counts both kinds together.
 Limits are Clopper and Pearson's, 95 %. Only runs of one device, pairs and planted part are counted together.
 """
 

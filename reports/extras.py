@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What may lie beside a run's samples.jsonl: calibration.json, peers.json, gate.jsonl, profiles.json. A report shows
-what is there."""
+"""What may lie beside a run's samples.jsonl: calibration.json, peers.json, gate.jsonl, profiles.json, which a report
+shows, and pages and recordings, to which it links."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ from reports import calibration, error_rates
 
 PEERS = "peers.json"
 PROFILES = "profiles.json"  # of ./suite profile --all
+BESIDE = {
+    "sweep/report.md": "resolution, batch and channels (`./suite report --set sweep`)",
+    "repeats.md": "how well the figures repeat from start to start (`reports.repeats`)",
+    "profiles.md": "every CUDA row under Nsight Compute (`./suite profile --all`)",
+    "timeline.nsys-rep": "a training loop over time, for Nsight Systems (`./suite profile --timeline`)",
+    "timeline.json.gz": "a training loop over time, a Chrome trace by torch.profiler (`./suite profile --timeline`)",
+    "accuracy.md": "how far every row is from the fp64 oracle",
+}
 
 
 @dataclass
@@ -20,6 +28,7 @@ class Extras:
     peers: dict | None = None
     gate: list[dict] = field(default_factory=list)
     profiles: list[dict] = field(default_factory=list)
+    beside: list[tuple[str, str]] = field(default_factory=list)  # file, what it is
 
 
 def load(folder: Path) -> Extras:
@@ -37,4 +46,5 @@ def load(folder: Path) -> Extras:
             raise ValueError(f"{folder / PROFILES} is damaged: {type(error).__name__}: {error}") from None
     if (folder / error_rates.FILE).exists():
         found.gate = error_rates.read(folder / error_rates.FILE)
+    found.beside = [(name, about) for name, about in BESIDE.items() if (folder / name).is_file()]
     return found

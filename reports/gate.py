@@ -12,7 +12,10 @@ calibrate). A row that did not converge in most of its pairs is AMBIGUOUS. What 
 on another device, driver, compiler or with other flags is INCOMPARABLE.
 
 Two result files with one process each have no pairs: the interval then comes from the spread between processes that
-calibration measured here (or, without one, from an assumed spread, and says so).
+calibration measured here (or, without one, from an assumed spread, and says so), which is too wide for SAME.
+
+Exit status: 1 if a row is SLOW, else 2 if one is INCOMPARABLE, else 0; also where every row is AMBIGUOUS, which the
+verdict line calls UNDECIDED, and which --strict makes 1.
 """
 
 from __future__ import annotations
@@ -230,8 +233,13 @@ def judge(base: Side, head: Side, calibration: dict | None = None) -> Gate:
     if any(row.note == "one process each" for row in gate.rows):
         source = "an assumed" if spread is None else "a calibrated"
         value = ASSUMED_SPREAD[device] if spread is None else spread
+        reach = 100 * math.expm1(stats.norm.ppf(1 - ERROR / len(comparable) / 2) * math.sqrt(2) * value)
         gate.notes.append(
-            f"one process each: intervals from {source} spread of {100 * value:.2g} % between processes, not from pairs"
+            f"one process each: intervals come from {source} spread of {100 * value:.2g} % between processes, not from "
+            f"pairs, so they reach {reach:.2g} % to either side at least: only a larger change shows, and SAME "
+            + ("cannot" if reach > 100 * floor else "hardly")
+            + " come out. To decide smaller ones: ./suite gate with the two revisions or source folders, which times "
+            "them in pairs of processes" + ("; or ./suite calibrate first" if spread is None else "")
         )
     return gate
 
@@ -264,6 +272,8 @@ def table(gate: Gate) -> str:
 def verdict_line(gate: Gate, strict: bool = False) -> str:
     counts = ", ".join(f"{gate.count(v)} {v}" for v in VERDICTS if gate.count(v)) or "no rows"
     word = {0: "PASSED", 1: "FAILED", 2: "INCOMPARABLE"}[gate.status(strict)]
+    if word == "PASSED" and gate.count("AMBIGUOUS") == len(gate.rows):
+        word = "UNDECIDED"
     return f"gate {word}: {counts} (floor {100 * gate.floor:.2g} %, {len(gate.changes)} changed results)"
 
 

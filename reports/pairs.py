@@ -8,6 +8,7 @@ one process. Rows as they come (settings `stock`) are passed over.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,11 @@ class Side:
     @property
     def processes(self) -> list[int]:
         return sorted(self.environments)
+
+    def keep(self, pattern: str) -> None:
+        """Drops rows whose key the regular expression is not found in."""
+        self.rows = {key: of_key for key, of_key in self.rows.items() if re.search(pattern, key.text())}
+        self.skipped = {key: why for key, why in self.skipped.items() if re.search(pattern, key.text())}
 
     @property
     def environment(self) -> dict:

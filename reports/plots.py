@@ -15,17 +15,20 @@ from reports.drawing import (
     FuncFormatter,
     NullLocator,
     bars_across,
+    clocks,
     error_bars,
     grid,
     largest,
     log_ticks,
+    plain,
     plt,
+    size_ticks,
 )
 from reports.plots_roofline import roofline
 from reports.plots_sweep import memory_by_row, speedup_map, time_over_size
 
 
-def _lines(data: Data, axis_name: str, x_of, x_label: str, tick_of, title: str) -> Figure | None:
+def _lines(data: Data, axis_name: str, x_of, title: str) -> Figure | None:
     lines = data.over(axis_name)
     if not lines:
         return None
@@ -40,7 +43,7 @@ def _lines(data: Data, axis_name: str, x_of, x_label: str, tick_of, title: str) 
     )
     for axis, (padding, mode) in zip(axes, panels):
         drawn = {k[2]: v for k, v in lines.items() if k[:2] == (padding, mode)}
-        xs = sorted({x_of(r) for v in drawn.values() for r in v})
+        here = [r for line in drawn.values() for r in line]
         for name in data.subjects:
             points = drawn.get(name, [])
             if not points:
@@ -55,44 +58,33 @@ def _lines(data: Data, axis_name: str, x_of, x_label: str, tick_of, title: str) 
                 **data.styles[name],
             )
         axis.axhline(1, color="#444444", linewidth=1, linestyle="--")
-        axis.set_xscale("log")
         axis.set_yscale("log")
-        values = [1.0] + [r["ratio"] for v in drawn.values() for r in v]
+        values = [1.0] + [r["ratio"] for r in here]
         axis.set_ylim(min(values) / 1.5, max(values) * 1.5)
         log_ticks(axis.yaxis, *axis.get_ylim())
-        axis.xaxis.set_major_locator(FixedLocator(xs))
-        axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _, drawn=drawn: tick_of(x, drawn)))
-        axis.xaxis.set_minor_locator(NullLocator())
+        if axis_name == "size":
+            size_ticks(axis, sorted({(r["height"], r["width"]) for r in here}))
+        else:
+            axis.set_xscale("log")
+            axis.xaxis.set_major_locator(FixedLocator(sorted({x_of(r) for r in here})))
+            axis.xaxis.set_major_formatter(FuncFormatter(plain))
+            axis.xaxis.set_minor_locator(NullLocator())
+            axis.set_xlabel("batch size (images)")
         axis.margins(x=0.08)
         axis.set_title(f"{MODES[mode]}, padding {padding}", fontsize=10)
-        axis.set_xlabel(x_label)
         axis.set_ylabel(f"times faster than {data.reference[padding]}")
     figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(6, len(handles)))
-    figure.suptitle(f"{title} ({what})\n{data.device_name}", fontsize=11)
+    everything = [r for line in lines.values() for r in line]
+    figure.suptitle(f"{title} ({what}), {clocks(everything)}\n{data.where}", fontsize=11)
     return figure
 
 
 def speedup_by_resolution(data: Data) -> Figure | None:
-    def tick(x, drawn):
-        found = next((r for v in drawn.values() for r in v if r["height"] * r["width"] == round(x)), None)
-        if not found:
-            return ""
-        return f"{found['height']}²" if found["height"] == found["width"] else f"{found['height']}×{found['width']}"
-
-    return _lines(
-        data,
-        "size",
-        lambda r: r["height"] * r["width"],
-        "image size (height × width, pixels)",
-        tick,
-        "Speed-up by resolution",
-    )
+    return _lines(data, "size", lambda r: r["height"] * r["width"], "Speed-up by resolution")
 
 
 def speedup_by_batch(data: Data) -> Figure | None:
-    return _lines(
-        data, "batch", lambda r: r["batch"], "batch size (images)", lambda x, _: f"{x:g}", "Speed-up by batch"
-    )
+    return _lines(data, "batch", lambda r: r["batch"], "Speed-up by batch")
 
 
 def speedup_by_padding_and_mode(data: Data) -> Figure | None:
@@ -102,6 +94,7 @@ def speedup_by_padding_and_mode(data: Data) -> Figure | None:
         return None
     most = max(sum((r["padding"], r["mode"]) == p for r in shown) for p in panels)
     figure, axes = grid(data, len(panels), height=0.9 + 0.36 * most)
+    several = len({r["clock"] for r in shown}) > 1
     for axis, (padding, mode) in zip(axes, panels):
         here = sorted((r for r in shown if (r["padding"], r["mode"]) == (padding, mode)), key=lambda r: -r["ratio"])
         bars = [error_bars(r) for r in here]
@@ -109,8 +102,9 @@ def speedup_by_padding_and_mode(data: Data) -> Figure | None:
             axis,
             [r["subject"] for r in here],
             [r["ratio"] for r in here],
+            [max(r["ratio"], r["high"] or 0) for r in here],
             [data.styles[r["subject"]]["color"] for r in here],
-            [f"{r['ratio']:.3g}× ({r['clock']})" if data.device != "cpu" else f"{r['ratio']:.3g}×" for r in here],
+            [f"{r['ratio']:.3g}×" + (f" ({r['clock']})" if several else "") for r in here],
             xerr=[[b[0][0] for b in bars], [b[1][0] for b in bars]],
             error_kw={"ecolor": "#444444", "capsize": 2},
         )
@@ -118,7 +112,8 @@ def speedup_by_padding_and_mode(data: Data) -> Figure | None:
         axis.set_xlim(0, max([1.0, *(r["high"] or r["ratio"] for r in here)]) * 1.24)
         axis.set_title(f"{MODES[mode]}, padding {padding}", fontsize=10)
         axis.set_xlabel(f"times faster than {data.reference[padding]}")
-    figure.suptitle(f"Speed-up by padding and mode, {quote.shape(shown[0])}\n{data.device_name}", fontsize=11)
+    clock = "" if several else f", {clocks(shown)}"
+    figure.suptitle(f"Speed-up by padding and mode, {quote.shape(shown[0])}{clock}\n{data.where}", fontsize=11)
     return figure
 
 
@@ -186,8 +181,8 @@ def time_against_ceilings(data: Data) -> Figure | None:
     figure.legend(handles, texts, loc="outside lower center", ncols=4)
     more = "; * did not converge" if any(not r["converged"] for r in shown) else ""
     figure.suptitle(
-        f"Time per element against what the ceilings of this machine allow, {quote.shape(shown[0])}\n"
-        f"{data.device_name}{more}",
+        f"Time per element against what the ceilings allow, {quote.shape(shown[0])}, {clocks(shown)}\n"
+        f"{data.where}{more}",
         fontsize=11,
     )
     return figure
@@ -210,11 +205,8 @@ def draw(report: dict, spec: dict, folder: Path) -> dict[str, str]:
     drawn = {}
     with plt.rc_context(STYLE):
         data = Data(report, spec)
-        commit = str(report["environment"].get("commit") or "unknown")[:12]
         for name, picture in PICTURES.items():
             figure = picture(data)
-            if figure is not None:
-                figure.text(0.998, 0.003, f"commit {commit}", fontsize=6, color="#777777", ha="right")
             for ending in ("png", "svg"):
                 path = folder / f"{name}.{ending}"
                 path.unlink(missing_ok=True)

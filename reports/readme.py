@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 
 from reports import calibration, claims, verdict
+from reports.extras import load as load_extras
+from reports.quote import STOCK
 from reports.render import headline_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,18 +42,22 @@ def section(folder: Path) -> str:
     lines += [line for one in report["gate"] for line in (f"The gate: {one}.", "")]
     lines += [f"* {line}" for line in claims.headline(report["claims"]) if not line.startswith("NOT MEASURED")]
     # One baseline a padding; the report has the others.
-    table = [row for row in headline_table(report, spec) if row["baseline"] == spec["reference"][row["padding"]]]
+    reference = spec["reference"]
+    table = [r for r in headline_table(report, spec) if r["baseline"].removesuffix(STOCK) == reference[r["padding"]]]
     unit = f"Picoseconds per element; speed-up of `{spec['headline']}` with its 95 % interval; \\* did not converge."
     lines += ["", unit, ""]
     lines += [f"| shape | mode | padding | clock | {spec['headline']} | baseline | its time | speed-up |"]
     lines += ["|---|---|---|---|---:|---|---:|---:|"]
     lines += ["| " + " | ".join(row[c] for c in COLUMNS) + " |" for row in table]
-    pictures = ("speedup_by_resolution", "time_against_ceilings")
+    # Of a sweep, where there is one: it has more sizes.
+    pictures = ("sweep/speedup_by_resolution", "speedup_by_resolution", "time_against_ceilings")
     picture = next((name for name in pictures if (folder / f"{name}.png").exists()), None)
     if picture:
         where = (folder / f"{picture}.png").relative_to(ROOT)
-        lines += ["", f"![{picture.replace('_', ' ')}]({where})"]
-    lines += ["", f"All rows, claims and the environment: [report]({(folder / 'report.md').relative_to(ROOT)}).", ""]
+        lines += ["", f"![{picture.split('/')[-1].replace('_', ' ')}]({where})"]
+    pages = [("report", "report.md"), *((Path(name).name, name) for name, _ in load_extras(folder).beside)]
+    links = [f"[{title}]({(folder / name).relative_to(ROOT)})" for title, name in pages]
+    lines += ["", f"All rows, claims and the environment: {', '.join(links)}.", ""]
     return "\n".join(lines)
 
 

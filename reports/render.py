@@ -12,8 +12,9 @@ import jinja2
 
 from reports import claims as judging
 from reports import calibration, quote, verdict
-from reports.assemble import STOCK, assemble
+from reports.assemble import assemble
 from reports.extras import load as load_extras
+from reports.quote import STOCK
 from reports.stream import Key, read
 
 HERE = Path(__file__).resolve().parent
@@ -70,11 +71,13 @@ def headline_table(report: dict, spec: dict) -> list[dict]:
     wanted = [r for r in report["ratios"] if r["subject"] == spec["headline"]]
     stock = {(*quote.problem(r), r["clock"], r["baseline"]): r for r in wanted if r["baseline"].endswith(STOCK)}
     baselines = {r["name"] for r in report["rows"] if r["baseline"] and not r["name"].endswith(STOCK)}
+    tuned = (r for r in wanted if r["baseline"] in baselines)
     table = []
-    for ratio in quote.quoted(r for r in wanted if r["baseline"] in baselines).values():
+    for ratio in quote.quoted(tuned, quote.short_shapes(report["rows"])).values():
+        over_stock = stock.get((*quote.problem(ratio), ratio["clock"], ratio["baseline"] + STOCK))
+        ratio = quote.harder(ratio, over_stock)
         rest = tuple(ratio[f] for f in Key._fields[1:])
         subject, base = rows[(ratio["subject"], *rest)], rows[(ratio["baseline"], *rest)]
-        over_stock = stock.get((*quote.problem(ratio), ratio["clock"], ratio["baseline"] + STOCK))
         table.append(
             {
                 "shape": quote.shape(ratio),
@@ -201,8 +204,12 @@ def _peers(report: dict) -> dict | None:
         }
         for r in peers["ratios"]
     ]
+    equivalence = [
+        {**e, "shape": quote.shape(e), "ratio": speedup(e), "verdict": "within" if e["within"] else "not shown to be"}
+        for e in peers["equivalence"]
+    ]
     return {"ratios": lines, "systems": peers["systems"], "device": peers["environment"].get("device_name"),
-            "commit": str(peers.get("commit") or "unknown")[:12]}  # fmt: skip
+            "equivalence": equivalence, "commit": str(peers.get("commit") or "unknown")[:12]}  # fmt: skip
 
 
 def _skipped(report: dict) -> list[dict]:
@@ -214,7 +221,7 @@ def _skipped(report: dict) -> list[dict]:
     return [{"what": w, "reason": r.replace("|", "\\|"), "count": n} for (w, r), n in counted.items()]
 
 
-def markdown(report: dict, spec: dict, pictures: dict[str, str]) -> str:
+def markdown(report: dict, spec: dict, pictures: dict[str, str], beside: list[tuple[str, str]] = ()) -> str:
     loader = jinja2.FileSystemLoader(HERE)
     template = jinja2.Environment(loader=loader, keep_trailing_newline=True, autoescape=False).get_template(
         "report.md.j2"
@@ -253,6 +260,7 @@ def markdown(report: dict, spec: dict, pictures: dict[str, str]) -> str:
         memory=_memory(report),
         upstream=_upstream(report),
         peers=_peers(report),
+        beside=beside,
     )
 
 
@@ -300,12 +308,13 @@ def write(stream: Path, folder: Path) -> tuple[dict, str]:
     from reports import plots
 
     spec = judging.load()
-    report = assemble(read(stream), spec, extras=load_extras(Path(stream).parent))
+    extras = load_extras(Path(stream).parent)
+    report = assemble(read(stream), spec, extras=extras)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = plots.draw(report, spec, folder)
     _put(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     _put(folder / "report.csv", comma_separated(report))
-    _put(folder / "report.md", markdown(report, spec, pictures))
+    _put(folder / "report.md", markdown(report, spec, pictures, extras.beside))
     return report, terminal(report, spec)
 
 

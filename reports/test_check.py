@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """How old figures are: what is read as a file's commit, and what the history says of it."""
 
+import gzip
 import json
 import subprocess
 
@@ -47,6 +48,9 @@ def results(folder, commit, dirty=False):
     (folder / "gate.jsonl").write_text(json.dumps({"kind": "aa", "commit": commit, "dirty": dirty}) + "\n")
     (folder / "calibration.json").write_text(json.dumps({"commit": commit, "dirty": dirty}))
     (folder / "x.png").write_bytes(b"not looked at")
+    (folder / "timeline.json.gz").write_bytes(gzip.compress(json.dumps({"commit": commit, "traceEvents": []}).encode()))
+    (folder / "sweep").mkdir(exist_ok=True)
+    (folder / "sweep" / "report.csv").write_text(f"name,commit\na,{commit}\n")
     return folder
 
 
@@ -54,7 +58,8 @@ def test_nothing_has_changed(history, tmp_path):
     root, change, commit = history
     change("README.md", "words")
     files = check(results(tmp_path / "results", commit), root)
-    names = {"calibration.json", "gate.jsonl", "profiles.md", "report.csv", "report.json", "samples.jsonl"}
+    names = {"calibration.json", "gate.jsonl", "profiles.md", "report.csv", "report.json", "samples.jsonl",
+             "sweep/report.csv", "timeline.json.gz"}  # fmt: skip
     assert {f.name for f in files} == names
     assert all(f.commits == [commit] and not f.stale for f in files)
 

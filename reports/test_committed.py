@@ -11,7 +11,7 @@ from reports.readme import RESULTS
 from reports.render import write
 
 ROOT = RESULTS.parent.parent
-FOLDERS = sorted(p.parent for p in RESULTS.glob("*/samples.jsonl"))
+FOLDERS = sorted(p.parent for p in RESULTS.rglob("samples.jsonl"))
 PINNED = re.search(r"^matplotlib==(\S+)", (ROOT / "frontdoor" / "requirements.txt").read_text(), re.M)[1]
 
 
@@ -19,7 +19,7 @@ def test_there_are_some():
     assert {f.name for f in FOLDERS} >= {"h200"}
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: f.name)
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda f: str(f.relative_to(RESULTS)))
 def test_tables_and_pictures(folder: Path, tmp_path):
     made = tmp_path / "made"
     write(folder / "samples.jsonl", made)

@@ -160,7 +160,10 @@ def test_killed_file_counts_whole_lines(tmp_path):
 def test_one_process_each_uses_the_spread_between_processes(tmp_path):
     gate = gate_of(tmp_path, [1e-3], [1.3e-3])
     assert gate.rows[0].verdict == "SLOW" and "assumed spread of 2 %" in gate.notes[0]
-    assert gate_of(tmp_path, [1e-3], [1.06e-3]).rows[0].verdict == "AMBIGUOUS"
+    undecided = gate_of(tmp_path, [1e-3], [1.06e-3])
+    assert undecided.rows[0].verdict == "AMBIGUOUS" and verdict_line(undecided).startswith("gate UNDECIDED")
+    assert undecided.status() == 0 and undecided.status(strict=True) == 1
+    assert "SAME cannot come out" in undecided.notes[0] and "./suite gate with the two revisions" in undecided.notes[0]
     base, head = side(tmp_path / "a.jsonl", [1e-3]), side(tmp_path / "b.jsonl", [1.06e-3])
     calibrated = judge(base, head, {"spread": 1e-4, "reach": 0.01})
     assert calibrated.rows[0].verdict == "SLOW" and "calibrated spread of 0.01 %" in calibrated.notes[0]

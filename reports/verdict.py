@@ -9,8 +9,8 @@ from reports import quote
 PUBLISHED = "published"
 # A call that takes this much longer by the wall clock than the GPU works on it is decided by the host.
 HOST_SHARE = 1.5
-WORDS = {"CONFIRMED": "It is confirmed", "EXCEEDED": "It is exceeded", "NOT CONFIRMED": "It is not reached",
-         "AMBIGUOUS": "It stays open"}  # fmt: skip
+WORDS = {"CONFIRMED": "is confirmed", "EXCEEDED": "is exceeded", "NOT CONFIRMED": "is not reached",
+         "AMBIGUOUS": "stays open"}  # fmt: skip
 MODES = {"infer": "inference", "train": "training"}
 
 
@@ -19,28 +19,54 @@ def _ratio(entry: dict) -> str:
     return text if entry["low"] is None else f"{text} [{entry['low']:.3g}, {entry['high']:.3g}]"
 
 
-def _problems(claims: list[dict]) -> str:
-    """Shapes and ratios, grouped by mode and clock."""
-    groups: dict[tuple, list[str]] = {}
-    for claim in claims:
-        about = (claim["mode"], claim["padding"], claim["baseline"], claim["clock"])
-        groups.setdefault(about, []).append(f"{quote.shape(claim)} {_ratio(claim)}")
-    return "; ".join(
-        f"in {MODES[mode]}, `{padding}`, against `{baseline}` by the {clock} clock: {', '.join(shapes)}"
-        for (mode, padding, baseline, clock), shapes in groups.items()
-    )
+def _range(values: list[float]) -> str:
+    ends = list(dict.fromkeys(f"{value:.3g}×" for value in (min(values), max(values))))
+    return " to ".join(ends)
 
 
-def _against_stock(report: dict, claims: list[dict]) -> str:
-    found = []
-    for claim in claims:
-        for ratio in report["ratios"]:
-            if ratio["baseline"] == claim["baseline"] + "_stock" and ratio["subject"] == claim["measured_on"]:
-                if quote.problem(ratio) == quote.problem(claim) and ratio["clock"] == claim["clock"]:
-                    found.append(ratio["ratio"])
-    if not found:
-        return ""
-    return f" Against the baselines as a plain import leaves them it is {min(found):.3g}× to {max(found):.3g}×."
+def _by_clock(claims: list[dict], text_of) -> str:
+    """"1×3×1080×1920 7.5× [7.2, 7.9] by the cold clock, ... by the wall clock"."""
+    clocks = dict.fromkeys(c["clock"] for c in claims)
+    told = [(clock, ", ".join(text_of(c) for c in claims if c["clock"] == clock)) for clock in clocks]
+    return "; ".join(f"{shapes} by the {clock} clock" for clock, shapes in told)
+
+
+def _sentence(claims: list[dict], report: dict) -> str:
+    """On the claims of one mode, padding and baseline: one by one, or together where all come to the same."""
+    first = claims[0]
+    text = f" In {MODES[first['mode']]}, `{first['padding']}`, against `{first['baseline']}` it "
+    verdicts = [v for v in WORDS if any(c["verdict"] == v for c in claims)]
+    if len(claims) > 2 and len(verdicts) == 1 and all(c["low"] is not None for c in claims):
+        ends = f"[{min(c['low'] for c in claims):.3g}, {max(c['high'] for c in claims):.3g}]"
+        ratios = _range([c["ratio"] for c in claims])
+        text += f"{WORDS[verdicts[0]]} throughout, {ratios}, all intervals within {ends}: "
+        text += _by_clock(claims, quote.shape)
+    else:
+        parts = []
+        for verdict in verdicts:
+            of_verdict = [c for c in claims if c["verdict"] == verdict]
+            shapes = _by_clock(of_verdict, lambda c: f"{quote.shape(c)} {_ratio(c)}")
+            parts.append(f"{WORDS[verdict]} at {shapes}")
+        text += "; it ".join(parts)
+    stock = _over_stock(report, claims)
+    return text + (f" (as a plain import leaves the baseline: {_range(stock)})." if stock else ".")
+
+
+def _over_stock(report: dict, claims: list[dict]) -> list[float]:
+    """The same ratios over the baseline as it comes, as far as the run has them."""
+    return [
+        ratio["ratio"]
+        for claim in claims
+        for ratio in report["ratios"]
+        if ratio["baseline"] == claim["baseline"] + quote.STOCK
+        and ratio["subject"] == claim["measured_on"]
+        and quote.problem(ratio) == quote.problem(claim)
+        and ratio["clock"] == claim["clock"]
+    ]
+
+
+def _us(seconds: float) -> str:
+    return f"{1e6 * seconds:.0f} µs" if seconds >= 100e-6 else f"{1e6 * seconds:.3g} µs"
 
 
 def _host(report: dict, names: set[str]) -> str:
@@ -59,8 +85,8 @@ def _host(report: dict, names: set[str]) -> str:
         return ""
     cases.sort(key=lambda case: -case[0])
     shown = [
-        f"`{name}` {MODES[row['mode']]}, `{row['padding']}`, {quote.shape(row)}: {1e6 * row['seconds']:.3g} µs by the "
-        f"wall clock, {1e6 * busy:.3g} µs of work on the GPU"
+        f"`{name}` {MODES[row['mode']]}, `{row['padding']}`, {quote.shape(row)}: {_us(row['seconds'])} by the "
+        f"wall clock, {_us(busy)} of work on the GPU"
         for _, name, row, busy in cases[:4]
     ]
     more = f" and {len(cases) - 4} more" if len(cases) > 4 else ""
@@ -85,9 +111,9 @@ def paragraph(report: dict) -> str:
         f"The published claim is {least:g}–{most:g}×. It is judged here on {judged_on}, against baselines at their "
         "best legal setting (cudnn.benchmark on, TF32 off as in the reference)."
     )
-    for verdict, words in WORDS.items():
-        of_verdict = [c for c in published if c["verdict"] == verdict]
-        if of_verdict:
-            text += f" {words} {_problems(of_verdict)}."
+    groups: dict[tuple, list[dict]] = {}
+    for claim in published:
+        groups.setdefault((claim["mode"], claim["padding"], claim["baseline"]), []).append(claim)
+    text += "".join(_sentence(claims, report) for claims in groups.values())
     names = {c["measured_on"] for c in published} | {c["baseline"] for c in published}
-    return text + _against_stock(report, published) + _host(report, names)
+    return text + _host(report, names)

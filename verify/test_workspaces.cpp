@@ -84,6 +84,17 @@ TEST(Workspaces, TheOldestOfTooManyGoes) {
   EXPECT_TRUE(pool.take({0, stream(WorkspacePool::kMost + 1)}, 1));
 }
 
+TEST(Workspaces, ClearFreesAll) {
+  const int before = living;
+  WorkspacePool pool;
+  pool.give_back({0, stream(1)}, make(100));
+  pool.give_back({0, stream(2)}, make(100));
+  pool.clear();
+  EXPECT_EQ(pool.size(), 0u);
+  EXPECT_EQ(living, before);
+  EXPECT_FALSE(pool.take({0, stream(1)}, 1));
+}
+
 TEST(Workspaces, ThreadsNeverHoldTheSame) {
   WorkspacePool pool;
   std::mutex mutex;

@@ -138,6 +138,10 @@ def _judge(args, base_file: Path, head_file: Path):
         base, head = read_side(base_file), read_side(head_file)
     except (Damaged, OSError) as error:
         raise Stop(MISUSE, f"gate: {error}") from None
+    for side in (base, head):
+        side.keep(args.filter)
+    if args.filter and not (base.rows or head.rows):
+        raise Stop(MISUSE, f"gate: --filter '{args.filter}' matches none of the rows")
     device = base.environment.get("device", "cpu")
     return judge(base, head, calibration.load(STATE / f"calibration-{device}.json", base.environment)), base, head
 

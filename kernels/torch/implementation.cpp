@@ -7,6 +7,7 @@
 #include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/from_blob.h>
+#include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 
 #include "checks.hpp"
@@ -25,11 +26,16 @@ void raise(const Status& status) {
 
 at::Tensor lent_gradient(const at::Tensor& img1) {
   if (!switches.gradient_buffer) return {};
-  const at::TensorOptions options = at::TensorOptions().dtype(at::kFloat).device(img1.device());
-  return at::for_blob(switches.gradient_buffer, img1.sizes())
-      .options(options)
-      .target_device(img1.device())
-      .make_tensor();
+  const at::Device device = img1.device();
+  auto blob = at::for_blob(switches.gradient_buffer, img1.sizes());
+  blob.options(at::TensorOptions().dtype(at::kFloat).device(device)).target_device(device);
+  if (c10::memoryProfilingEnabled()) {
+    // Whoever counts memory is told of it as if it had been allocated, which it is in a training loop.
+    const std::int64_t bytes = img1.numel() * static_cast<std::int64_t>(sizeof(float));
+    c10::reportMemoryUsageToProfiler(switches.gradient_buffer, bytes, 0, 0, device);
+    blob.deleter([=](void* memory) { c10::reportMemoryUsageToProfiler(memory, -bytes, 0, 0, device); });
+  }
+  return blob.make_tensor();
 }
 
 at::Tensor run_cpu(const at::Tensor& img1, const at::Tensor& img2, c10::string_view padding, const Weight& weight,

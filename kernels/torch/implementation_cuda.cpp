@@ -17,6 +17,7 @@
 #include "checks.hpp"
 #include "implementation.hpp"
 #include "kernels/cuda/operator_kernels.hpp"
+#include "switches.hpp"
 #include "workspaces.hpp"
 
 namespace ssim::op {
@@ -128,5 +129,13 @@ at::Tensor scale_cuda(const at::Tensor& gradient, const at::Tensor& factor, bool
   return result;
 }
 
+void drop_workspaces() { pool().clear(); }
+
+}  // namespace ssim::op
+#else
+#include "switches.hpp"
+
+namespace ssim::op {
+void drop_workspaces() {}
 }  // namespace ssim::op
 #endif  // SSIM_TORCH_CUDA

@@ -21,6 +21,9 @@ struct Switches {
 
 extern thread_local Switches switches;
 
+/// Frees the workspaces that CUDA calls left for later ones (workspaces.hpp): the next call shows what it takes.
+void drop_workspaces();
+
 /// Sets this thread's switches while it lives.
 class SwitchScope {
  public:

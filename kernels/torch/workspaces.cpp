@@ -31,6 +31,12 @@ void WorkspacePool::give_back(const Place& place, Workspace workspace) {
   entries_.push_back({place, std::move(workspace)});
 }
 
+void WorkspacePool::clear() {
+  std::vector<Entry> dropped;  // freed when the lock is not held
+  const std::lock_guard lock(mutex_);
+  dropped.swap(entries_);
+}
+
 std::size_t WorkspacePool::size() const {
   const std::lock_guard lock(mutex_);
   return entries_.size();

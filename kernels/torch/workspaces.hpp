@@ -40,6 +40,7 @@ class WorkspacePool {
   std::optional<Workspace> take(const Place& place, std::int64_t bytes);
   /// After all work that uses it was enqueued without an error. Drops what is too large, and the oldest of too many.
   void give_back(const Place& place, Workspace workspace);
+  void clear();
   std::size_t size() const;
 
  private:
