@@ -36,6 +36,8 @@ inline constexpr int kTilesOfWarp = (kTiles + kGradientWarps - 1) / kGradientWar
 inline constexpr int kTrainLead = 2;
 inline constexpr int kFieldRegisters = 152, kGradientRegisters = 104;  // of a thread; 65536 in all
 inline constexpr int kTrainStages = 8, kFieldStages = 3;
+template <typename AnyMaps>
+inline constexpr int kTrainAskers = AnyMaps::kRowsApart ? kGradientWarps / 2 : 1;
 
 /// Fields are largest where images are flat: 1 / (2 C2) = 556 for q~, about twice that for F~ of images in [0, 1].
 inline constexpr float kFieldScale = 8;
@@ -48,6 +50,9 @@ struct TrainParameters : Parameters {
   const float* weight;
   float* grad_x;
 };
+
+template <typename AnyMaps>
+using TrainParametersWith = WithMaps<TrainParameters, AnyMaps>;
 
 /// What multiplies the gradient.
 __device__ __forceinline__ double upstream(const TrainParameters& p) {
@@ -63,59 +68,52 @@ inline constexpr int kHalvesOfPart = kGroup * (kFieldColumns + 8);
 
 struct GradientConstants {
   float unit, pivot;  // of the gradient; of the plane
+  int index;          // of the segment
 };
 
+template <typename AnyMaps>
 struct TrainMemory {
-  TensorRing<kFieldBoxes, kTrainStages> images;
+  TensorRing<kFieldBoxes, kTrainStages, kTrainAskers<AnyMaps>, 1> images;
   FieldStage fields[kFieldStages];
   Mbarrier full[kFieldStages], empty[kFieldStages];
   GradientConstants constants[kGradientWarps];
   float2 totals[32 * kFieldWarps];                                    // of the current segment, in two fp32 numbers
-  int first_pixel[32 * kFieldWarps];                                  // of the thread, in a stage
   double done[32 * kFieldWarps];                                      // of the segments before
   unsigned repair[kFieldWarps + kGradientWarps][kMostSegments / 32];  // bit i: segment i, by the warp that found it
-  struct {
-    int done, index, row;
-  } progress[kFieldWarps + kGradientWarps];  // of each warp through the share: steps, segments; fields: first row
+  int any_repair;
+  Zeros zeros;
   BlockMean mean;
 };
 
-/// Whole warp: its next segment, and how far it has come into shared memory, for the sake of registers.
-__device__ __forceinline__ bool next(TrainMemory& memory, const Plan& plan, Segment& segment) {
-  auto& own = memory.progress[current_thread() / 32];
-  int done = own.done;
-  if (!next_segment(plan, done, segment)) return false;
+/// Whole warp: segment number `index` of the share needs repair.
+template <typename AnyMaps>
+__device__ __forceinline__ void note(TrainMemory<AnyMaps>& memory, int index) {
   sync_warp();
   if (current_thread() % 32 == 0) {
-    own.done = done;
-    ++own.index;
+    memory.repair[current_thread() / 32][index / 32] |= 1u << index % 32;
+    memory.any_repair = 1;
   }
-  sync_warp();
-  return true;
-}
-
-/// Whole warp: the current segment needs repair.
-__device__ __forceinline__ void note(TrainMemory& memory) {
-  const int warp = current_thread() / 32, index = memory.progress[warp].index - 1;
-  if (current_thread() % 32 == 0) memory.repair[warp][index / 32] |= 1u << index % 32;
   sync_warp();
 }
 
 /// A warp that makes fields of 32 columns. Its registers are just enough, as those of GradientWarp below.
+template <typename AnyMaps>
 class FieldWarp {
  public:
-  __device__ __forceinline__ FieldWarp(const TrainParameters& p, TrainMemory& memory)
+  __device__ __forceinline__ FieldWarp(const TrainParametersWith<AnyMaps>& p, TrainMemory<AnyMaps>& memory)
       : p_(p), memory_(memory), statistics_(p.statistics) {
     memory.totals[threadIdx.x] = {0, 0};
     memory.done[threadIdx.x] = 0;
-    memory.first_pixel[threadIdx.x] = first_pixel(threadIdx.x);
   }
 
   /// The block's share of the work.
   __device__ __forceinline__ void run() {
     Segment segment;
-    while (next(memory_, p_.plan, segment)) {
-      begin(segment);
+    bool ready = false;
+    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
+      begin(segment);  // before the barrier, because it waits for memory
+      if (!ready) sync_block();
+      ready = true;
       step<0, false>(0);
       step<1, false>(0);
       for (int left = segment.outputs + 2;;) {
@@ -126,8 +124,9 @@ class FieldWarp {
         if (--left == 0) break;
       }
       flush();
-      end();
+      end(index);
     }
+    if (!ready) sync_block();
   }
 
   /// After a barrier of the block: does again what this warp and its gradient warp noted.
@@ -137,17 +136,18 @@ class FieldWarp {
     const fallback::Images images{p_.x, p_.y, p_.width, p_.height, p_.margin, p_.c1, p_.c2};
     Segment segment;
     for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
+      const Place place = place_of(p_.plan, segment.strip);
       const int first = segment.first * kGroup, end = first + segment.outputs * kGroup;
       const int last = end < p_.height ? end : p_.height;
       if (memory_.repair[warp][index / 32] >> index % 32 & 1) {
         const int own = warp * kWarpColumns - kReach, lane = static_cast<int>(threadIdx.x % 32);
-        const double loss = fallback::value(images, {segment.plane, segment.column + own, first, last}, buffer);
+        const double loss = fallback::value(images, {place.plane, place.column + own, first, last}, buffer);
         if (own + lane >= 0 && own + lane < kGradientColumns) memory_.done[threadIdx.x] += loss;
       }
       if (memory_.repair[kFieldWarps + warp][index / 32] >> index % 32 & 1) {
         const int own = warp * kTilesOfWarp * 16;  // of the gradient warp
-        fallback::gradient(images, {segment.plane, segment.column + own, first, last},
-                           static_cast<float>(upstream(p_) / p_.count), p_.grad_x,
+        fallback::gradient(images, {place.plane, place.column + own, first, last},
+                           static_cast<float>(upstream(p_) * p_.inverse_count), p_.grad_x,
                            own + 32 <= kGradientColumns ? 32 : kGradientColumns - own, buffer);
       }
     }
@@ -156,29 +156,29 @@ class FieldWarp {
   __device__ __forceinline__ double total() const { return memory_.done[threadIdx.x]; }
 
  private:
-  /// Number of the fields that come of the load taken last: kTrainLead loads of each segment so far gave none.
-  __device__ __forceinline__ unsigned made() const {
-    return taken_ - 1 - kTrainLead * memory_.progress[current_thread() / 32].index;
-  }
-
   // Bits of flags_; the first two stand for the lane's four columns g, g + 8, g + 16, g + 24.
   static constexpr int kInside = 1, kCounts = 16;  // the fields are not zero; SSIM counts in this block
   static constexpr int kAllInside = 256, kBegun = 512;
 
   __device__ __forceinline__ void begin(const Segment& segment) {
+    const Place place = place_of(p_.plan, segment.strip);
     const int first =
         static_cast<int>(threadIdx.x / 32) * kWarpColumns + static_cast<int>(threadIdx.x % 32 / 4) - kReach;
     flags_ = 0;
     for (int i = 0; i < 4; ++i) {
-      const int own = first + 8 * i, column = segment.column + own;
+      const int own = first + 8 * i, column = place.column + own;
       const bool inside = column >= p_.margin && column < p_.width - p_.margin;
       if (inside) flags_ |= kInside << i;
       if (inside && own >= 0 && own < kGradientColumns) flags_ |= kCounts << i;
     }
     if (ballot(flags_ % kCounts == kCounts - 1) == 0xffffffffu) flags_ |= kAllInside;
-    if (threadIdx.x % 32 == 0) memory_.progress[threadIdx.x / 32].row = (segment.first - 1) * kGroup;
-    sync_warp();
-    const Sample sample = plane_sample(p_.x, p_.y, segment.plane, p_.height, p_.width, p_.statistics.range);
+    row_ = (segment.first - 1) * kGroup;
+    column_ = place.column - 2 * kReach;
+    shifts_ = shifts_of(
+        p_.maps,
+        static_cast<std::int64_t>(place.plane) * p_.height + row_ + static_cast<std::int64_t>(threadIdx.x % 32 / 4),
+        p_.width);
+    const Sample sample = plane_sample(sample_pixels(p_.x, p_.y, place.plane, p_.height, p_.width), p_.statistics.range);
     statistics_.begin(sample);
     if (sample.bright) memory_.totals[threadIdx.x].x = kNotFinite;
   }
@@ -187,34 +187,38 @@ class FieldWarp {
   template <int kSlot, bool kOutput>
   __device__ __forceinline__ void step(int left) {
     const auto& stage = memory_.images.wait(taken_);
-    const int pixel = memory_.first_pixel[current_thread()];
+    const bool plain = flags_ & kAllInside && row_ >= p_.margin && row_ + kGroup <= p_.height - p_.margin;
+    const bool counted = left != 1 && flags_ & kBegun;
+    const auto pixels = [&] {
+      if constexpr (AnyMaps::kRowsApart) {
+        // Those of the group below the fields, which the first two steps do not make yet.
+        const int row = row_ + (kOutput ? kGroup : kSlot == 1 ? 0 : -kGroup);
+        return pixels_of(stage, memory_.zeros, shifts_, row, p_.height,
+                         column_ + current_thread() / 32 * kWarpColumns);
+      } else {
+        return pixels_of(stage);
+      }
+    };
     statistics_.step<kSlot, kOutput>(
-        &stage.x[0][0][0] + pixel, &stage.y[0][0][0] + pixel, [&] { memory_.images.release(taken_++); },
+        pixels(), [&] { memory_.images.release(taken_++); },
         [&](int tile, float(&out)[kStatistics][4]) {
-          const unsigned number = made();
-          const int first_row = memory_.progress[current_thread() / 32].row;
-          const bool plain =
-              flags_ & kAllInside && first_row >= p_.margin && first_row + kGroup <= p_.height - p_.margin;
-          const bool counted = left != 1 && flags_ & kBegun;
-          if (tile == 0 && number >= kFieldStages) {
-            mbarrier_wait(memory_.empty[number % kFieldStages], (number / kFieldStages & 1) ^ 1);
+          if (tile == 0 && made_ >= kFieldStages) {
+            mbarrier_wait(memory_.empty[made_ % kFieldStages], (made_ / kFieldStages & 1) ^ 1);
           }
-          make(tile, out, memory_.fields[number % kFieldStages], plain, counted);
+          make(tile, out, plain, counted);
         });
     if (kOutput) {
       sync_warp();
-      if (current_thread() % 32 == 0) {
-        memory_.progress[current_thread() / 32].row += kGroup;
-        mbarrier_arrive(memory_.full[made() % kFieldStages]);
-      }
+      if (current_thread() % 32 == 0) mbarrier_arrive(memory_.full[made_ % kFieldStages]);
+      ++made_;
+      row_ += kGroup;
       flags_ |= kBegun;
     }
   }
 
   /// Fields and 1 - SSIM of a tile's four positions of this lane: columns g (0, 1) and g + 8 (2, 3), rows 2 t and 2 t
   /// + 1.
-  __device__ __forceinline__ void make(int tile, const float (&out)[kStatistics][4], FieldStage& to, bool plain,
-                                       bool counted) {
+  __device__ __forceinline__ void make(int tile, const float (&out)[kStatistics][4], bool plain, bool counted) {
     float fields[kFields][4], loss[4];
     for (int i = 0; i < 4; ++i) {
       const Terms t = statistics_.terms(out, i);
@@ -233,7 +237,7 @@ class FieldWarp {
     if (!plain) {
       sync_warp();  // keeps the compiler from doing all this every time, with predicates
       for (int i = 0; i < 4; ++i) {
-        const int row = memory_.progress[current_thread() / 32].row + current_thread() % 4 * 2 + i % 2;
+        const int row = row_ + current_thread() % 4 * 2 + i % 2;
         const bool inside = row >= p_.margin && row < p_.height - p_.margin && flags_ & kInside << (2 * tile + i / 2);
         if (inside) continue;
         loss[i] = fields[0][i] = fields[1][i] = fields[2][i] = 0;
@@ -244,7 +248,8 @@ class FieldWarp {
     }
     // Matrix lane / 8 of the four that a store has: columns 0-7 and 8-15 of hi, then of lo.
     const int thread = current_thread(), lane = thread % 32;
-    std::uint16_t* at = &to.half[0][lane / 16][lane % 8][lane / 8 % 2 * 8] + thread / 32 * kWarpColumns + 16 * tile;
+    std::uint16_t* at = &memory_.fields[made_ % kFieldStages].half[0][lane / 16][lane % 8][lane / 8 % 2 * 8] +
+                        thread / 32 * kWarpColumns + 16 * tile;
     for (int field = 0; field < kFields; ++field) {
       Split parts;
       split(fields[field], parts, statistics_.minus_identity());
@@ -259,40 +264,50 @@ class FieldWarp {
   }
 
   /// Adds the segment's total, or notes that it is none.
-  __device__ __forceinline__ void end() {
+  __device__ __forceinline__ void end(int index) {
     float2& own = memory_.totals[current_thread()];
     if (ballot(!is_finite(own.x)) == 0) {
       memory_.done[current_thread()] += 2 * (static_cast<double>(own.x) + static_cast<double>(own.y));
     } else {
-      note(memory_);
+      note(memory_, index);
     }
     own = {0, 0};
   }
 
-  const TrainParameters& p_;
-  TrainMemory& memory_;
+  const TrainParametersWith<AnyMaps>& p_;
+  TrainMemory<AnyMaps>& memory_;
   Statistics statistics_;
   float loss_ = 0;  // (1 - SSIM) / 2
-  int flags_ = 0;
-  unsigned taken_ = 0;
+  int flags_ = 0, row_ = 0;
+  int column_ = 0;  // of the block's first pixels
+  Shifts shifts_ = {0, 0};
+  unsigned taken_ = 0, made_ = 0;
 };
 
 /// A warp that convolves the fields of 32 columns and writes the gradient. One of them also has the images loaded.
 ///
 /// Its registers are few (kGradientRegisters), and a spill would go to L2, because shared memory leaves no L1: what can
 /// be had again is not kept. Hence current_thread(), and constants in shared memory.
+template <typename AnyMaps>
 class GradientWarp {
  public:
-  __device__ __forceinline__ GradientWarp(const TrainParameters& p, TrainMemory& memory) : p_(p), memory_(memory) {
-    weights_.load(p.statistics.weights[threadIdx.x % 32], p.statistics.weights[31]);
-    if (threadIdx.x % 32 == 0) own().unit = static_cast<float>(p.unit * upstream(p));
+  __device__ __forceinline__ GradientWarp(const TrainParametersWith<AnyMaps>& p, TrainMemory<AnyMaps>& memory)
+      : p_(p), memory_(memory) {
+    weights_.load(lane_tap(p.statistics), p.statistics.weights[31]);
+    if (threadIdx.x % 32 == 0) {
+      own().unit = static_cast<float>(p.unit * upstream(p));
+      own().index = -1;
+    }
   }
 
   __device__ __forceinline__ void run() {
-    if (loads()) memory_.images.cursor.begin();
-    for (int i = 0; i < kTrainStages; ++i) load();
+    constexpr int kBefore = kTrainAskers<AnyMaps> == 1 ? 1 : 0;  // before the barrier, because it takes long to come
+    if (loads()) memory_.images.begin(part());
+    for (int i = 0; i < kBefore; ++i) load();
+    sync_block();
+    for (int i = kBefore; i < kTrainStages; ++i) load();
     Segment segment;
-    while (next(memory_, p_.plan, segment)) {
+    for (int done = 0; next_segment(p_.plan, done, segment);) {
       begin(segment);
       step<0, false>();
       step<1, false>();
@@ -302,26 +317,28 @@ class GradientWarp {
         step<1, true>();
         if (--left == 0) break;
       }
-      for (int i = 0; i < kTrainLead; ++i) release(used() + i);  // the last groups of images have no gradient here
-      if (ballot(!is_finite(check_)) != 0) note(memory_);
+      for (int i = 0; i < kTrainLead; ++i) release();  // the last groups of images have no gradient here
+      if (ballot(!is_finite(check_)) != 0) note(memory_, own().index);
     }
   }
 
  private:
-  /// Number of the images' load that goes with the next fields: kTrainLead loads of each segment before have none.
-  __device__ __forceinline__ unsigned used() const {
-    return taken_ + kTrainLead * (memory_.progress[current_thread() / 32].index - 1);
-  }
-
   __device__ __forceinline__ static int warp() { return current_thread() / 32 - kFieldWarps; }
-  /// The warp with one tile less has the time to.
-  __device__ __forceinline__ static bool loads() { return current_thread() == kTrainThreads - 32; }
+  /// The warp with one tile less has the time to; four times the copies are for every other one.
+  __device__ __forceinline__ static bool loads() {
+    return kTrainAskers<AnyMaps> == 1 ? current_thread() == kTrainThreads - 32 : current_thread() % 64 == 32;
+  }
+  __device__ __forceinline__ static int part() { return kTrainAskers<AnyMaps> == 1 ? 0 : warp() / 2; }
   __device__ __forceinline__ GradientConstants& own() { return memory_.constants[warp()]; }
 
   __device__ __forceinline__ void begin(const Segment& segment) {
     const int lane = threadIdx.x % 32;
-    const Sample sample = plane_sample(p_.x, p_.y, segment.plane, p_.height, p_.width, p_.statistics.range);
-    if (lane == 0) own().pivot = sample.pivot;
+    const Place place = place_of(p_.plan, segment.strip);
+    const Sample sample = plane_sample(sample_pixels(p_.x, p_.y, place.plane, p_.height, p_.width), p_.statistics.range);
+    if (lane == 0) {
+      own().pivot = sample.pivot;
+      ++own().index;
+    }
     check_ = sample.bright || sample.dark ? kNotFinite : 0;
     sync_warp();
     for (auto& slot : pending_) {
@@ -329,11 +346,13 @@ class GradientWarp {
         for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
       }
     }
-    const int column = segment.column + warp() * kTilesOfWarp * 16 + lane / 4 * 2;
+    const int column = place.column + warp() * kTilesOfWarp * 16 + lane / 4 * 2;
     const int row = segment.first * kGroup + lane % 4;
     columns_ = p_.width - column;
     rows_ = p_.height - row;
-    out_ = p_.grad_x + (static_cast<std::int64_t>(segment.plane) * p_.height + row) * p_.width + column;
+    const std::int64_t row_of_all = static_cast<std::int64_t>(place.plane) * p_.height + row;
+    out_ = p_.grad_x + row_of_all * p_.width + column;
+    shifts_ = shifts_of(p_.maps, row_of_all, p_.width);
   }
 
   /// Takes the next 8 rows of fields into slot kSlot; with kOutput writes the gradient of the 8 rows before them.
@@ -347,7 +366,7 @@ class GradientWarp {
     // before the first gradient.
     const int box = first_tile >= kBoxColumns / 16 ? 1 : 0;
     const int column = first_tile * 16 - box * kBoxColumns + 2 * kReach + lane / 4 * 2;
-    const float* pixels = &memory_.images.stage[used() % kTrainStages].x[box][lane % 4][column];
+    const float* pixels = &memory_.images.stage[used_ % kTrainStages].x[box][stage_row<kRowsApart>(lane % 4)][column];
     mbarrier_wait(memory_.full[slot], taken_ / kFieldStages & 1);
 #pragma unroll
     for (int tile = 0; tile < kTilesOfWarp; ++tile) {
@@ -355,12 +374,15 @@ class GradientWarp {
       Split parts[kFields];
       horizontal(fields + tile * 16, parts);
       float grad[4];
+      const float* from = pixels + tile * 16;
+      // The last tile of box 0 lies in box 1 too, where shifted rows do not end before it does.
+      if (kRowsApart && first_tile + tile == kBoxColumns / 16 - 1) from += kGroup * kLoadColumns - kBoxColumns;
       for (int i = 0; i < kFields; ++i) {
         const int field = (i + 1) % kFields;  // q, r, F
         float(&done)[4] = pending_[kSlot][tile][field];
         if (kOutput) add_rows(done, parts[field], weights_.vertical[2]);
         add_rows(pending_[1 - kSlot][tile][field], parts[field], weights_.vertical[1]);
-        if (kOutput) add_field(grad, done, field, pixels + tile * 16);
+        if (kOutput) add_field(grad, done, field, from);
         for (float& v : done) v = 0;
         add_rows(done, parts[field], weights_.vertical[0]);
       }
@@ -372,8 +394,8 @@ class GradientWarp {
       rows_ -= kGroup;
       out_ += static_cast<std::int64_t>(kGroup) * p_.width;
     }
-    release(used());
     ++taken_;
+    release();
   }
 
   /// G * fields of 16 columns along the rows, split again.
@@ -394,7 +416,8 @@ class GradientWarp {
   /// What a field brings to the lane's four gradients of a tile: columns 2 g (0, 1) and 2 g + 1 (2, 3), rows t and t
   /// + 4.
   __device__ __forceinline__ void add_field(float (&grad)[4], const float (&sums)[4], int field, const float* pixels) {
-    constexpr int kOfY = kFieldBoxes * kGroup * kLoadColumns;  // from a pixel of x to that of y
+    constexpr int kOfY = kFieldBoxes * kGroup * kLoadColumns;    // from a pixel of x to that of y
+    constexpr int kOfRow = (kRowsApart ? 1 : 4) * kLoadColumns;  // from row t to t + 4
     const float pivot = field == 2 ? own().pivot : 0, unit = field == 0 ? own().unit : 0;
     for (int j = 0; j < 2; ++j) {
       if (field == 0) {
@@ -402,8 +425,8 @@ class GradientWarp {
         grad[2 + j] = unit * fma(p_.statistics.scale, grad[2 + j], sums[2 + j]);
         continue;
       }
-      const float2 x = *reinterpret_cast<const float2*>(pixels + 4 * j * kLoadColumns);
-      const float2 y = *reinterpret_cast<const float2*>(pixels + 4 * j * kLoadColumns + kOfY);
+      const float2 x = two_pixels(pixels + j * kOfRow + shifts_.x);
+      const float2 y = two_pixels(pixels + j * kOfRow + kOfY + shifts_.y);
       if (field == 1) {
         grad[j] = (x.x - y.x) * sums[j];
         grad[2 + j] = (x.y - y.y) * sums[2 + j];
@@ -414,42 +437,58 @@ class GradientWarp {
     }
   }
 
+  __device__ __forceinline__ static float2 two_pixels(const float* from) {
+    if constexpr (kRowsApart) {
+      return {from[0], from[1]};
+    } else {
+      return *reinterpret_cast<const float2*>(from);
+    }
+  }
+
   __device__ __forceinline__ void write(int tile, const float (&grad)[4]) {
     for (int j = 0; j < 2; ++j) {
       check_ = fma(grad[j], 0.0f, check_);
       check_ = fma(grad[2 + j], 0.0f, check_);
-      // Widths are multiples of 4: both columns are inside or neither is.
-      if (4 * j < rows_ && tile * 16 < columns_) {
-        *reinterpret_cast<float2*>(out_ + static_cast<std::int64_t>(4 * j) * p_.width + tile * 16) = {grad[j],
-                                                                                                      grad[2 + j]};
+      float* const to = out_ + static_cast<std::int64_t>(4 * j) * p_.width + tile * 16;
+      if constexpr (kRowsApart) {
+        if (4 * j < rows_ && tile * 16 < columns_) *to = grad[j];
+        if (4 * j < rows_ && tile * 16 + 1 < columns_) to[1] = grad[2 + j];
+      } else if (4 * j < rows_ && tile * 16 < columns_) {
+        *reinterpret_cast<float2*>(to) = {grad[j], grad[2 + j]};  // both are inside: widths are multiples of 4
       }
     }
   }
 
   /// This warp does not need the oldest stage of images any more: it may be loaded anew.
-  __device__ __forceinline__ void release(unsigned used) {
-    memory_.images.release(used);
+  __device__ __forceinline__ void release() {
+    memory_.images.release(used_++);
     load();
   }
 
   __device__ __forceinline__ void load() {
-    if (loads()) memory_.images.load(p_.plan, p_.map_x, p_.map_y);
+    if (loads()) memory_.images.load(p_.plan, p_.maps, p_.height, part());
   }
 
-  const TrainParameters& p_;
-  TrainMemory& memory_;
+  static constexpr bool kRowsApart = AnyMaps::kRowsApart;
+
+  const TrainParametersWith<AnyMaps>& p_;
+  TrainMemory<AnyMaps>& memory_;
   Weights<Order::fields> weights_;
   float pending_[2][kTilesOfWarp][kFields][4];  // [slot][tile][field]
   float* out_ = nullptr;                        // the lane's first gradient of the step
   int columns_ = 0, rows_ = 0;                  // of the image from there on
   float check_ = 0;
-  unsigned taken_ = 0;
+  Shifts shifts_ = {0, 0};
+  unsigned taken_ = 0, used_ = 0;
 };
 
-__global__ void __launch_bounds__(kTrainThreads, 1) tensor_train(const __grid_constant__ TrainParameters p) {
+template <typename AnyMaps>
+__global__ void __launch_bounds__(kTrainThreads, 1)
+    tensor_train(const __grid_constant__ TrainParametersWith<AnyMaps> p) {
   if constexpr (kRegistersMove) {
-    auto& memory = shared<TrainMemory>();
-    if (threadIdx.x == 0) {
+    auto& memory = shared<TrainMemory<AnyMaps>>();
+    if (threadIdx.x == kTrainThreads - 32) {  // that loads the images, and goes ahead before the barrier
+      p.maps.prefetch();
       memory.images.init(kFieldWarps + kGradientWarps);
       for (int i = 0; i < kFieldStages; ++i) {
         mbarrier_init(memory.full[i], kFieldWarps);
@@ -460,23 +499,23 @@ __global__ void __launch_bounds__(kTrainThreads, 1) tensor_train(const __grid_co
     for (unsigned i = threadIdx.x; i < sizeof(memory.repair) / sizeof(unsigned); i += kTrainThreads) {
       (&memory.repair[0][0])[i] = 0;
     }
-    if (threadIdx.x < kTrainThreads / 32) memory.progress[threadIdx.x] = {0, 0};
-    sync_block();
+    if (AnyMaps::kRowsApart && threadIdx.x < sizeof(Zeros) / sizeof(float)) memory.zeros.value[threadIdx.x] = 0;
+    if (threadIdx.x == 0) memory.any_repair = 0;
     double total = 0;
     if (threadIdx.x < 32 * kFieldWarps) {
       raise_registers<kFieldRegisters>();
-      FieldWarp warp(p, memory);
+      FieldWarp<AnyMaps> warp(p, memory);
       warp.run();
       sync_block();
-      warp.repair();
+      if (memory.any_repair) warp.repair();
       total = warp.total();
     } else {
       lower_registers<kGradientRegisters>();
-      GradientWarp warp(p, memory);
+      GradientWarp<AnyMaps> warp(p, memory);
       warp.run();
       sync_block();
     }
-    finish_mean<kTrainThreads>(total, memory.mean, p.sums, p.counter, p.count, p.mean);
+    finish_mean<kTrainThreads>(total, memory.mean, p.sums, p.counter, p.inverse_count, p.mean);
   }
 }
 
