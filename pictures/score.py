@@ -115,7 +115,7 @@ def score(first: Path, second: Path, progress: Callable = iter) -> tuple[Picture
 
 
 def write_map(values: np.ndarray, path: Path) -> None:
-    """An 8-bit grey picture: white is SSIM 1, black 0 or less. Raises BadPicture; then what stood there stands there."""
+    """An 8-bit grey picture: white is SSIM 1, black 0 or less. Raises BadPicture, and leaves what stood there."""
     part = path.with_name(f".{path.stem}.part{path.suffix}")
     try:
         Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)).save(part)

@@ -140,7 +140,7 @@ def test_another_torch_is_told_how_to_install(installed, tmp_path):
 
 
 def test_isolated_build_is_for_the_torch_that_is_there(installed, source, build, tmp_path):
-    """pip hides this interpreter's packages and fetches meson-python, Meson and Ninja; the objects are there already."""
+    """pip hides this interpreter's packages and fetches meson-python, Meson, Ninja; the objects are there already."""
     done = install(["--retries", "1", "--timeout", "20"], source, build, [], tmp_path)
     if done.returncode and any(words in done.stdout + done.stderr for words in NO_INDEX):
         pytest.skip("pip cannot reach a package index")
