@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kSteadySeconds = 0.05, kSteadyMost = 2.0;  // at least, at most
 constexpr double kProbeSeconds = 40e-6;
-constexpr int kFmaSteps = 4096;
+constexpr int kFmaSteps = 4096, kTensorSteps = 4096;
 
 // The few functions of NVML that we ask, by name: its header is not everywhere, its library is wherever a driver is.
 class Nvml {
@@ -172,6 +172,15 @@ Ceilings GpuDevice::ceilings() {
     if (i < 2) continue;
     const double flops = 2.0 * blocks * kFmaThreads * kFmaChains * kFmaSteps * 4;
     result.fma_gflop_s = std::max(result.fma_gflop_s, 1e-9 * flops / time);
+  }
+  const int tensor_blocks = multiprocessors_ * 8;
+  for (int i = 0; i < 12; ++i) {
+    const double time = seconds([&] {
+      check(tensor_chains(tensor_blocks, kTensorSteps, static_cast<float*>(sink_->data()), stream_), "tensor_chains");
+    });
+    if (i < 2) continue;
+    const double flops = kTensorFlops * tensor_blocks * (kTensorThreads / 32) * kTensorChains * kTensorSteps;
+    result.tensor_gflop_s = std::max(result.tensor_gflop_s, 1e-9 * flops / time);
   }
   return result;
 }

@@ -34,6 +34,11 @@ cudaError_t copy_buffer(const void* from, void* to, std::int64_t bytes, cudaStre
 cudaError_t fma_chains(int blocks, int steps, float* sink, cudaStream_t stream);
 inline constexpr int kFmaThreads = 256, kFmaChains = 8;
 
+/// `blocks` blocks of 256 threads, each warp `steps` times 4 independent products of 16x8x16, fp16 into fp32.
+cudaError_t tensor_chains(int blocks, int steps, float* sink, cudaStream_t stream);
+inline constexpr int kTensorThreads = 256, kTensorChains = 4;
+inline constexpr double kTensorFlops = 2.0 * 16 * 8 * 16;  // of a product
+
 /// Whether device code of this build was compiled with -G.
 bool device_debug_build();
 

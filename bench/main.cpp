@@ -199,12 +199,14 @@ int run(int argc, char** argv) {
                        .repetitions = repetitions ? std::max(1, std::atoi(repetitions->c_str())) : 1,
                        .threads = threads,
                        .seed = options.seed,
+                       .offset = options.offset,
                        .spin_key = options.spin_key,
                        .spin_fraction = options.spin_fraction,
                        .stop_requested = [] { return g_stop != 0; }};
   setup.seconds *= setup.repetitions;
   Json environment = host_environment(device, threads);
   environment["torch_threads"] = baselines::torch_threads() > 0 ? Json(baselines::torch_threads()) : Json();
+  if (options.offset != 0) environment["offset_bytes"] = options.offset;
   if (gpu) {
     gpu->warm_to_steady();
     gpu->describe(environment);
@@ -248,11 +250,13 @@ int run(int argc, char** argv) {
     const bool listing = google_flag(options, "list_tests").value_or("false") != "false";
     if (!listing && options.ceilings) {
       ceilings = gpu ? gpu->ceilings() : cpu_ceilings(threads);
-      file.write({{"type", "ceilings"},
-                  {"process", setup.process},
-                  {"device", ssim::to_string(device)},
-                  {"copy_gb_s", ceilings.copy_gb_s},
-                  {"fma_gflop_s", ceilings.fma_gflop_s}});
+      Json record = {{"type", "ceilings"},
+                     {"process", setup.process},
+                     {"device", ssim::to_string(device)},
+                     {"copy_gb_s", ceilings.copy_gb_s},
+                     {"fma_gflop_s", ceilings.fma_gflop_s}};
+      if (ceilings.tensor_gflop_s > 0) record["tensor_gflop_s"] = ceilings.tensor_gflop_s;
+      file.write(record);
     }
     const int process = setup.process;
     Session session(std::move(setup), std::move(groups), gpu.get(), file, earlier.unfinished);

@@ -60,6 +60,9 @@ Options parse_options(int argc, const char* const* argv) {
       ->type_name("N");
   app.add_option("--seconds", options.seconds, "Time for the whole set instead of the set's own")->type_name("S");
   app.add_option("--seed", options.seed, "Of the images and of the order in the rounds")->type_name("N");
+  app.add_option("--offset", options.offset,
+                 "Images and gradient lie this many bytes behind an aligned address: 0, 4, 8 or 12")
+      ->type_name("BYTES");
   app.add_flag("--no-ceilings{false}", options.ceilings,
                "Leave out the ceilings: a comparison of two builds needs none");
   app.add_option("--spin-key", options.spin_key,
@@ -101,6 +104,12 @@ Options parse_options(int argc, const char* const* argv) {
   options.settings = settings == "best" ? Settings::best : Settings::stock;
   if (options.threads < 0 || options.threads > 4096) {
     throw Misuse("--threads: " + std::to_string(options.threads) + " must be 0 (all) to 4096");
+  }
+  if (options.offset < 0 || options.offset > 12 || options.offset % 4 != 0) {
+    throw Misuse("--offset: " + std::to_string(options.offset) + " is none of 0, 4, 8, 12");
+  }
+  if (options.offset != 0 && (options.calibrate > 0 || options.upstream_protocol)) {
+    throw Misuse("--offset goes with a set or --profile");
   }
   if (app.count("--spin-key") && !app.count("--spin")) throw Misuse("--spin-key needs --spin X, the length");
   if (app.count("--spin") && options.spin_key.empty())

@@ -36,6 +36,7 @@ struct Options {
   int threads = 0;     // 0: all CPUs that this process may use
   double seconds = 0;  // 0: the set's budget
   std::uint64_t seed = 1;
+  std::int64_t offset = 0;           // bytes by which images are off alignment
   std::vector<std::string> profile;  // row names
   int profile_calls = 1;
   Shape profile_shape{1, 3, 1080, 1920};

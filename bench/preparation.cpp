@@ -55,8 +55,8 @@ void Candidate::call() const {
   if (!status) throw std::runtime_error(status.message);
 }
 
-Preparation::Preparation(Device device, std::uint64_t seed, int threads, Gpu* gpu)
-    : device_(device), seed_(seed), threads_(threads), gpu_(gpu) {}
+Preparation::Preparation(Device device, std::uint64_t seed, int threads, Gpu* gpu, std::int64_t offset)
+    : device_(device), seed_(seed), threads_(threads), gpu_(gpu), offset_(offset) {}
 
 Preparation::~Preparation() = default;
 
@@ -71,11 +71,11 @@ std::string Preparation::begin(const Group& group) {
       case_problem_.reset();
       gradient_ = {};
       baselines::release_cached_memory();  // the next problem may need what LibTorch holds from the last one
-      case_ = std::make_unique<verify::Case>(device_, problem, kImageClass, seed_);
+      case_ = std::make_unique<verify::Case>(device_, problem, kImageClass, seed_, offset_);
       case_problem_ = problem;
     }
     if (group.mode == Mode::train && gradient_.bytes() == 0) {
-      gradient_ = verify::Memory(device_, problem.elements() * static_cast<std::int64_t>(sizeof(float)));
+      gradient_ = verify::Memory(device_, problem.elements() * static_cast<std::int64_t>(sizeof(float)), offset_);
     }
     return "";
   } catch (const std::exception& error) {

@@ -46,8 +46,9 @@ struct Candidate {
 
 class Preparation {
  public:
-  /// `gpu` is null on the CPU and must outlive this.
-  Preparation(Device device, std::uint64_t seed, int threads, Gpu* gpu);
+  /// `offset`: bytes by which images and gradient are off 256-byte alignment. `gpu` is null on the CPU and must outlive
+  /// this.
+  Preparation(Device device, std::uint64_t seed, int threads, Gpu* gpu, std::int64_t offset = 0);
   ~Preparation();
 
   /// Images of the group's problem and one gradient for all rows. The groups of one problem should follow one another:
@@ -69,6 +70,7 @@ class Preparation {
   std::uint64_t seed_;
   int threads_;
   Gpu* gpu_;
+  std::int64_t offset_;
   std::unique_ptr<verify::Case> case_;
   std::optional<Problem> case_problem_;
   verify::Memory gradient_;

@@ -36,7 +36,7 @@ int run_profile(const Options& options, Device device, int threads, Gpu* gpu) {
     rows.push_back(found);
   }
 
-  const verify::Case images(device, problem, "uniform", options.seed);
+  const verify::Case images(device, problem, "uniform", options.seed, options.offset);
   for (const Implementation* row : rows) {
     const std::string name = ssim::key(*row, problem, key.mode);
     const verify::Verdict verdict = verify::verify_row(*row, images, key.mode);

@@ -12,6 +12,7 @@
 #include "baselines/all_rows.hpp"
 #include "baselines/graph_memory.hpp"
 #include "cpu_timer.hpp"
+#include "kernels/production.hpp"
 #include "nvtx.hpp"
 
 namespace ssim::bench {
@@ -70,7 +71,7 @@ Session::Session(Setup setup, std::vector<Group> groups, Gpu* gpu, ResultFile& f
       file_(file),
       earlier_(std::move(earlier)),
       budget_(setup_.seconds, setup_.set.rule.cap_seconds, parts(groups_, setup_.repetitions)),
-      preparation_(setup_.set.device, setup_.seed, setup_.threads, gpu),
+      preparation_(setup_.set.device, setup_.seed, setup_.threads, gpu, setup_.offset),
       begin_(steady_seconds()) {
   for (const Group& group : groups_) total_ += setup_.repetitions * group.keys();
 }
@@ -88,6 +89,7 @@ Json Session::row_record(const Key& key, const Candidate& candidate) const {
   record["verified"] = candidate.verified;
   record["idea"] = candidate.item->row->idea;
   record["baseline"] = candidate.item->row->baseline;
+  record["candidate"] = ssim::candidate(*candidate.item->row);
   record["cost"] = {
       {"dram_bytes", candidate.cost.dram_bytes}, {"fma", candidate.cost.fma}, {"launches", candidate.cost.launches}};
   const verify::Verdict& v = candidate.verdict;

@@ -41,6 +41,7 @@ class Session {
     int repetitions = 1;  // how often each group will be measured
     int threads = 1;
     std::uint64_t seed = 1;
+    std::int64_t offset = 0;  // bytes by which images are off alignment
     int process = 1;
     std::string spin_key;      // text of the key that a slow-down is planted in; "": none
     double spin_fraction = 0;  // of its median, spent inside the timed region; 0 enqueues a spin of no length

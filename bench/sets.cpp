@@ -7,6 +7,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "kernels/production.hpp"
+
 namespace ssim::bench {
 namespace {
 
@@ -30,10 +32,11 @@ std::vector<T> read_list(const Json& block, const char* field, std::vector<T> fa
 
 Block read_block(const Json& json, Device device) {
   for (const auto& [field, value] : json.items()) {
-    static const std::set<std::string> known = {"shapes", "cross", "rows", "modes", "paddings", "clocks", "settings"};
+    static const std::set<std::string> known = {"shapes", "cross",    "rows",   "candidates",
+                                                "modes",  "paddings", "clocks", "settings"};
     if (!known.count(field)) {
-      throw std::invalid_argument("unknown field '" + field + "' in a block; allowed: shapes, cross, rows, modes, " +
-                                  "paddings, clocks, settings");
+      throw std::invalid_argument("unknown field '" + field + "' in a block; allowed: shapes, cross, rows, " +
+                                  "candidates, modes, paddings, clocks, settings");
     }
   }
   Block block;
@@ -54,6 +57,7 @@ Block read_block(const Json& json, Device device) {
   }
   if (block.shapes.empty()) throw std::invalid_argument("a block without shapes");
   block.rows = json.value("rows", "");
+  block.candidates = json.value("candidates", false);
   block.modes = read_list<Mode>(json, "modes", {Mode::infer, Mode::train}, "infer, train");
   block.paddings = read_list<Padding>(json, "paddings", {Padding::same, Padding::valid}, "same, valid");
   const std::vector<Clock> all = device == Device::cuda
@@ -160,7 +164,7 @@ std::vector<Group> make_plan(const ProblemSet& set, const std::vector<Implementa
               const Block& block = set.blocks[b];
               if (!has(block.shapes, shape) || !has(block.modes, mode) || !has(block.paddings, padding) ||
                   !has(block.clocks, clock) || !has(block.settings, settings) ||
-                  !std::regex_match(row.name, row_filters[b])) {
+                  !std::regex_match(row.name, row_filters[b]) || (block.candidates && !candidate(row))) {
                 continue;
               }
               if (keep(group.key(item, clock))) item.clocks.push_back(clock);

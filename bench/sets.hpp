@@ -18,7 +18,8 @@ bool parse(const std::string& text, Settings* settings);
 /// One block of a set: shapes, and which rows, modes, paddings and clocks they are for.
 struct Block {
   std::vector<Shape> shapes;
-  std::string rows;  // regular expression that the whole row name must match; "" = all
+  std::string rows;         // regular expression that the whole row name must match; "" = all
+  bool candidates = false;  // only rows that production may run
   std::vector<Mode> modes;
   std::vector<Padding> paddings;
   std::vector<Clock> clocks;

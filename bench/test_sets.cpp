@@ -64,7 +64,7 @@ std::set<std::string> keys(const std::vector<Group>& groups) {
 }
 
 TEST(Sets, TheProjectsOwnSetsAreReadOnEveryDevice) {
-  for (const char* name : {"smoke", "claim", "sweep"}) {
+  for (const char* name : {"smoke", "claim", "sweep", "cliffs", "unaligned", "tune"}) {
     for (const Device device : {Device::cpu, Device::cuda}) {
       const ProblemSet set = read_set(SSIM_SETS_FILE, name, device);
       EXPECT_FALSE(make_plan(set, kRows, Settings::best, kAll).empty()) << name;

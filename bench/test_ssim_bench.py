@@ -78,6 +78,8 @@ def key(record):
         (["--clock", "sun"], 2, r"'sun' is none of wall, cold, hot, graph"),
         (["--resume"], 2, r"--resume needs --out"),
         (["--seconds", "-1"], 2, r"--seconds must be above 0"),
+        (["--offset", "6"], 2, r"--offset: 6 is none of 0, 4, 8, 12"),
+        (["--offset", "4", "--upstream-protocol"], 2, r"--offset goes with a set or --profile"),
         (["--threads", "-1"], 2, r"--threads: -1 must be 0"),
         (["--out", "/nonexistent-folder/x.jsonl"], 2, r"cannot write /nonexistent-folder/x.jsonl"),
         (["--out", "/"], 2, r"is a folder"),
@@ -203,6 +205,27 @@ def test_an_interrupted_run_goes_on_and_measures_nothing_twice(sets, tmp_path, h
     for row in records(out, "row"):
         seconds = [s for line in records(out, "samples") if key(line) == key(row) for s in line["seconds"]]
         assert len(seconds) == row["samples"]
+
+
+def test_images_off_alignment_are_verified_timed_and_named(sets, tmp_path):
+    out = tmp_path / "own.jsonl"
+    base = ("--set", "own", "--sets-file", sets, "--filter", "(production|reference):", "--out", out)
+    assert run(*base, "--offset", "12").returncode == 0
+    assert records(out, "run")[0]["environment"]["offset_bytes"] == 12
+    rows = records(out, "row")
+    assert len(rows) == 8 and all(row["verified"] and row["seconds"] > 0 for row in rows)
+    again = run(*base, "--resume")  # of aligned images: another run
+    assert again.returncode == 2 and "offset_bytes was 12 and is null" in again.stderr, again.stderr
+
+
+def test_candidates_are_rows_that_production_may_run(sets, tmp_path):
+    out = tmp_path / "own.jsonl"
+    assert run("--set", "own", "--sets-file", sets, "--filter", ":infer:same", "--out", out).returncode == 0
+    known = {row["name"]: row["candidate"] for row in records(out, "row")}
+    assert known["stream"] and not known["production"] and not known["reference"]
+    listed = run("--set", "tune", "--list").stdout.split()
+    names = {line.split(":")[1] for line in listed}
+    assert names == {name for name in known if known[name]}
 
 
 def test_a_damaged_file_is_refused(sets, tmp_path):

@@ -113,6 +113,22 @@ def bytes_per_element(kernels: list[dict], elements: int) -> float | None:
     return sum(k[n] for k in kernels for n in names) / elements
 
 
+def figures(kernels: list[dict], elements: int) -> dict:
+    """What a roofline needs, of all launches: bytes and thread instructions an element, and the parts of their peaks
+    that issue slots and pipes reach, weighted by the launches' durations. What is not reported is absent."""
+    found: dict = {}
+    if (moved := bytes_per_element(kernels, elements)) is not None:
+        found["dram_bytes"] = moved
+    if all("smsp__inst_executed.sum" in k for k in kernels):
+        found["instructions"] = sum(_scaled(k, "smsp__inst_executed.sum", elements) for k in kernels)
+    seconds = sum(k.get("gpu__time_duration.sum", 0) for k in kernels)
+    parts = {"issue": ISSUE, "dram": DRAM, **{label.removesuffix(" pipe").lower(): m for label, m in PIPES.items()}}
+    for what, metric in parts.items():
+        if seconds and all(metric in k for k in kernels):
+            found[what] = sum(k[metric] * k["gpu__time_duration.sum"] for k in kernels) / seconds
+    return found
+
+
 def longest(kernels: list[dict]) -> dict:
     """The launch that takes most of the time."""
     return max(kernels, key=lambda k: k.get("gpu__time_duration.sum", 0))

@@ -2,6 +2,7 @@
 """./suite profile around stand-ins for Nsight Compute and perf: what is run, what is read, what is said."""
 
 import argparse
+import json
 import os
 import stat
 import sys
@@ -81,6 +82,10 @@ def test_all_rows_make_a_page_that_names_its_commit(monkeypatch, tmp_path):
     assert "Commit 0123456789abcdef." in page and "## stream, infer" in page and "## stream, train" in page
     assert "| duration, us | 10 |" in page and "top stalls, part of all waiting | barrier 75 %" in page
     assert str(tmp_path) not in page
+    record = json.loads((tmp_path / "profiles.json").read_text())
+    assert record["commit"] == "0123456789abcdef" and record["card"] == "Example card, 580.1"
+    assert record["profiles"][0] == {"name": "stream", "mode": "infer", "padding": "same", "shape": "1x3x1080x1920",
+                                     "dram_bytes": pytest.approx(75e6 / 6220800), "issue": 85.0}  # fmt: skip
 
 
 @pytest.mark.parametrize(

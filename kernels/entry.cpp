@@ -165,7 +165,7 @@ Status value_and_grad(Device device, const Problem& problem, const Arguments& ar
 }
 
 const char* chosen_row(Device device, const Problem& problem, Mode mode) {
-  const Implementation* row = check(problem) ? choose(device, problem, mode) : nullptr;
+  const Implementation* row = check(problem) ? choose(device, problem, mode).row : nullptr;
   return row ? row->name.c_str() : nullptr;
 }
 

@@ -14,8 +14,9 @@ struct RowVerdict {
   std::string why;
 };
 
-/// First the row that runs (or an empty name and the reason why none does), then the device's others, each with why
-/// not. Allocates; touches no images.
+/// First the row that runs with the line of the measured table that decided (or an empty name and the reason why none
+/// runs), then the device's others, each with why not. For pointers that are aligned to 16 bytes. Allocates; touches no
+/// images.
 std::vector<RowVerdict> explain(Device device, const Problem& problem, Mode mode);
 
 }  // namespace ssim

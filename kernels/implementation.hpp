@@ -49,6 +49,9 @@ struct Implementation {
   bool repeatable = true;
   /// CUDA: the emulation computes the same bits where neither contracts. False for tensor cores, which it only models.
   bool exact_in_emulation = true;
+  /// CUDA: the compute capability, times 10, whose own instructions its figures rest on, by its line in the registry;
+  /// 0: none. It may run elsewhere, but production takes it only where the table has figures of that class.
+  int made_for = 0;
   /// "" = yes, else the reason why not. Never a silent skip.
   std::function<std::string(const Problem&, Mode)> supports;
   /// 0, or at least kControlBytes.

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
-// One line a row. The name is the function that returns the row, declared by the macro, defined in the row's file.
+// One line a row. The name is the function that returns the row, declared by the macro, defined in the row's file. A
+// number behind it is the row's made_for (implementation.hpp).
 #include "registry.hpp"
 
+#include <string_view>
+
 #include "production.hpp"
+#include "selection_table.hpp"
 
 // clang-format off
 #define SSIM_CPU_ROWS(row) \
@@ -13,17 +17,44 @@
   row(naive) \
   row(tiled) \
   row(stream) \
-  row(tensor) \
+  row(tensor, 90) \
   row(tensor_portable) \
-  row(tensor_train)
+  row(tensor_train, 90)
 // clang-format on
 
-#define SSIM_DECLARE(name) Implementation name();
+#define SSIM_DECLARE(name, ...) Implementation name();
 #define SSIM_CPU_ENTRY(name) cpu::name(),
-#define SSIM_CUDA_ENTRY(name) cuda::name(),
-#define SSIM_EMULATED_ENTRY(name) cuda_emulated::name(),
+#define SSIM_CUDA_ENTRY(name, ...) made_for(cuda::name() __VA_OPT__(, ) __VA_ARGS__),
+#define SSIM_EMULATED_ENTRY(name, ...) made_for(cuda_emulated::name() __VA_OPT__(, ) __VA_ARGS__),
+#define SSIM_NAME(name, ...) #name,
 
 namespace ssim {
+namespace {
+
+// The table of preferences names rows of this list alone.
+constexpr bool table_names_rows() {
+  constexpr std::string_view cpu_rows[] = {SSIM_CPU_ROWS(SSIM_NAME)}, cuda_rows[] = {SSIM_CUDA_ROWS(SSIM_NAME)};
+  const auto known = [](std::string_view name, const auto& rows) {
+    for (const std::string_view row : rows) {
+      if (row == name) return true;
+    }
+    return false;
+  };
+  for (const SelectionLine& line : kSelection) {
+    for (const char* name : line.rows) {
+      if (name && !(line.device == Device::cpu ? known(name, cpu_rows) : known(name, cuda_rows))) return false;
+    }
+  }
+  return true;
+}
+static_assert(table_names_rows(), "selection_table.hpp names a row that the registry does not have; ./suite tune");
+
+[[maybe_unused]] Implementation made_for(Implementation row, int capability = 0) {
+  row.made_for = capability;
+  return row;
+}
+
+}  // namespace
 
 namespace cpu {
 SSIM_CPU_ROWS(SSIM_DECLARE)

@@ -92,7 +92,8 @@ Status value(Device device, const Problem& problem, const Arguments& arguments);
 /// Mean SSIM into *mean, and weight * d mean / d x into grad_x.
 Status value_and_grad(Device device, const Problem& problem, const Arguments& arguments);
 
-/// Name of the row that production runs for this problem, e.g. "stream"; nullptr where there is none.
+/// Name of the row that production runs for this problem, e.g. "stream"; nullptr where there is none. For pointers that
+/// are aligned to 16 bytes; others may get another row.
 const char* chosen_row(Device device, const Problem& problem, Mode mode);
 
 /// Whether a problem is one at all: sizes >= 1, `valid` with height and width >= 11, no overflow, constants > 0.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from reports import claims as judging
+from reports import cliffs
 from reports import error_rates
 from reports.extras import Extras
 from reports.ratios import bootstrap, round_ratios
@@ -169,13 +170,15 @@ def assemble(
     devices = sorted({key.device for _, key in run.rows}) or sorted(run.ceilings)
     first = run.ceilings.get(devices[0], {}) if devices else {}
     ratios = sorted(_ratios(run, spec), key=place)
+    rows = sorted(_rows(run), key=place)
     report = {
         "schema": 1,
         "set": run.set_name,
         "interrupted": run.interrupted,
         "environment": run.environment,
-        "ceilings": {"copy_gb_s": first.get("copy_gb_s"), "fma_gflop_s": first.get("fma_gflop_s")},
-        "rows": sorted(_rows(run), key=place),
+        "ceilings": {"copy_gb_s": first.get("copy_gb_s"), "fma_gflop_s": first.get("fma_gflop_s")}
+        | ({"tensor_gflop_s": first["tensor_gflop_s"]} if first.get("tensor_gflop_s") else {}),
+        "rows": rows,
         "skipped": sorted(_skipped(run), key=place),
         "ratios": ratios,
         "claims": judging.judge(run, ratios, spec, stand_in, extras.peers),
@@ -183,5 +186,7 @@ def assemble(
         "calibration": extras.calibration,
         "peers": extras.peers,
         "gate": error_rates.sentences(extras.gate),
+        "profiles": extras.profiles,
+        "cliffs": cliffs.summary(rows, spec["headline"]),
     }
     return report

@@ -68,6 +68,8 @@ class Data:
         self.device = report["environment"].get("device", "cpu")
         self.device_name = report["environment"].get("device_name") or self.device
         self.ceilings = report["ceilings"]
+        self.environment = report["environment"]
+        self.profiles = report.get("profiles") or []
         self.headline = spec["headline"]
         self.rows = [r for r in quote.quoted(report["rows"]).values() if r["device"] == self.device and not r["error"]]
         self.baselines = {r["name"] for r in report["rows"] if r["baseline"]}

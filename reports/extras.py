@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What may lie beside a run's samples.jsonl: calibration.json, peers.json, gate.jsonl. A report shows what is there."""
+"""What may lie beside a run's samples.jsonl: calibration.json, peers.json, gate.jsonl, profiles.json. A report shows
+what is there."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from pathlib import Path
 from reports import calibration, error_rates
 
 PEERS = "peers.json"
+PROFILES = "profiles.json"  # of ./suite profile --all
 
 
 @dataclass
@@ -17,6 +19,7 @@ class Extras:
     calibration: dict | None = None
     peers: dict | None = None
     gate: list[dict] = field(default_factory=list)
+    profiles: list[dict] = field(default_factory=list)
 
 
 def load(folder: Path) -> Extras:
@@ -27,6 +30,11 @@ def load(folder: Path) -> Extras:
             found.peers = json.loads((folder / PEERS).read_text())
         except ValueError as error:
             raise ValueError(f"{folder / PEERS} is damaged: {error}") from None
+    if (folder / PROFILES).exists():
+        try:
+            found.profiles = json.loads((folder / PROFILES).read_text())["profiles"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError(f"{folder / PROFILES} is damaged: {type(error).__name__}: {error}") from None
     if (folder / error_rates.FILE).exists():
         found.gate = error_rates.read(folder / error_rates.FILE)
     return found

@@ -21,6 +21,7 @@ from reports.drawing import (
     log_ticks,
     plt,
 )
+from reports.plots_roofline import roofline
 from reports.plots_sweep import memory_by_row, speedup_map, time_over_size
 
 
@@ -197,6 +198,7 @@ PICTURES = {
     "speedup_by_batch": speedup_by_batch,
     "speedup_by_padding_and_mode": speedup_by_padding_and_mode,
     "time_against_ceilings": time_against_ceilings,
+    "roofline": roofline,
     "time_over_size": time_over_size,
     "speedup_map": speedup_map,
     "memory_by_row": memory_by_row,

@@ -225,6 +225,9 @@ def markdown(report: dict, spec: dict, pictures: dict[str, str]) -> str:
         ("copy bandwidth, measured here", f"{number(report['ceilings']['copy_gb_s'])} GB/s"),
         ("fp32 rate, measured here", f"{number(report['ceilings']['fma_gflop_s'])} GFLOP/s"),
     ]
+    if report["ceilings"].get("tensor_gflop_s"):
+        rate = number(report["ceilings"]["tensor_gflop_s"])
+        table.append(("tensor cores, fp16 products with fp32 sums, measured here", f"{rate} GFLOP/s"))
     wrong = [
         {"key": Key(*(r[f] for f in Key._fields)).text(), "error": r["error"]} for r in report["rows"] if r["error"]
     ]
@@ -285,7 +288,8 @@ def terminal(report: dict, spec: dict) -> str:
     if len(wrong) > WRONG_SHOWN:
         out.append(f"... and {len(wrong) - WRONG_SHOWN} more wrong rows, in report.md")
     known = calibration.sentence(report["calibration"]).replace("**", "").replace("`", "")
-    return "\n".join([*out, "", known, "", *judging.headline(report["claims"])])
+    steep = report["cliffs"]["verdict"] if report["cliffs"] else []
+    return "\n".join([*out, "", known, "", *judging.headline(report["claims"]), *steep])
 
 
 def write(stream: Path, folder: Path) -> tuple[dict, str]:

@@ -19,9 +19,10 @@
 namespace ssim::verify {
 namespace {
 
-// Rows of whole vectors, an odd width, a misaligned pointer, several planes and strips.
+// Rows of whole vectors, odd widths of one plane and two, a misaligned pointer, several planes and strips.
 const CaseSpec kSet[] = {
     {{.batch = 1, .channels = 1, .height = 40, .width = 64}, "uniform"},
+    {{.batch = 1, .channels = 1, .height = 37, .width = 53}, "uniform"},
     {{.batch = 1, .channels = 2, .height = 37, .width = 53}, "uniform"},
     {{.batch = 2, .channels = 1, .height = 21, .width = 140}, "textured", 4},
     // Wide enough for large blocks.

@@ -233,8 +233,8 @@ void gradient_is_that_of_the_value(const Implementation& row, const Problem& p, 
     behind[i] -= d;
     slope += static_cast<double>(r.gradient[i]) * (static_cast<double>(ahead[i]) - static_cast<double>(behind[i]));
   }
-  const double difference =
-      run_row(row, p, Mode::infer, ahead, im.y).mean - run_row(row, p, Mode::infer, behind, im.y).mean;
+  const Mode of_value = row.supports(p, Mode::infer).empty() ? Mode::infer : mode;
+  const double difference = run_row(row, p, of_value, ahead, im.y).mean - run_row(row, p, of_value, behind, im.y).mean;
   EXPECT_NEAR(difference, slope, 0.02 * slope);
   EXPECT_GT(slope, 0.01);
 }

@@ -2,9 +2,9 @@
 """profile one row, or all: Nsight Compute on CUDA, perf on the CPU; what limits it, in a table and a sentence
 
 On CUDA one launch of the row on one problem, clocks left alone, no time of ours printed; the .ncu-rep file is kept for
-the GUI, and the exact command line is printed. --all profiles every CUDA row and writes profiles.md. --timeline records
-a training loop: Nsight Systems, or where it does not work torch.profiler. Exit status 77 where the profiler or the
-device is missing, or the driver refuses performance counters.
+the GUI, and the exact command line is printed. --all profiles every CUDA row and writes profiles.md, and
+profiles.json for a report's roofline. --timeline records a training loop: Nsight Systems, or where it does not work
+torch.profiler. Exit status 77 where the profiler or the device is missing, or the driver refuses performance counters.
 """
 
 from __future__ import annotations
@@ -200,7 +200,7 @@ def _page(context, args, timeline: str) -> int:
         "",
     ]
     head += [timeline, ""] if timeline else []
-    page, sections, skipped = args.out / "profiles.md", [], []
+    page, sections, skipped, figures = args.out / "profiles.md", [], [], []
     rows = _rows(context, BUILD / ALL)
     jobs = [(row, mode) for row in rows for mode in ("infer", "train")]
     begin = time.monotonic()
@@ -209,10 +209,14 @@ def _page(context, args, timeline: str) -> int:
             found = _profile(context, args, row, mode)
             sections.append(ncu.section(f"{row}, {mode}", found["command"], found["kernels"], _elements(args.shape),
                                         found["cost"], found["lines"]))  # fmt: skip
+            about = {"name": row, "mode": mode, "padding": args.padding, "shape": args.shape}
+            figures.append(about | ncu.figures(found["kernels"], _elements(args.shape)))
         except Unsupported as reason:
             skipped.append(f"* {row}, {mode}: {reason}")
         tail = ["## Not profiled", "", *skipped, ""] if skipped else []
         page.write_text("\n".join([*head, *sections, *tail]))
+        record = {"schema": 1, "commit": known, "dirty": dirty, "card": card, "profiles": figures}
+        (args.out / "profiles.json").write_text(json.dumps(record, indent=1) + "\n")
         left = (time.monotonic() - begin) / (number + 1) * (len(jobs) - number - 1)
         print(f"profile: {row}, {mode}; about {left:.0f} s left", file=sys.stderr, flush=True)
     print(f"profiles: {relative(page)}")

@@ -48,8 +48,8 @@ __device__ __forceinline__ double few_blocks_sum(const double* sums, unsigned bl
 /// Every thread of every block calls it once with its own sum of 1 - SSIM. *mean = 1 - total * inverse_count.
 /// `sums` has one double a block; `counter` is zero before the launch and after it.
 template <int kThreads>
-__device__ void finish_mean(double loss, BlockMean& shared_memory, double* sums, unsigned* counter, double inverse_count,
-                            double* mean) {
+__device__ void finish_mean(double loss, BlockMean& shared_memory, double* sums, unsigned* counter,
+                            double inverse_count, double* mean) {
   const int thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
   const unsigned blocks = gridDim.x * gridDim.y * gridDim.z;
   const unsigned block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);

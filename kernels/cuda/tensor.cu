@@ -65,17 +65,18 @@ Status launch_forward(const Problem& problem, const Arguments& arguments) {
     return launch("tensor_forward_wide", tensor_forward_wide<Feed>, grid, dim3(kWideThreads<Feed>),
                   sizeof(ForwardMemory<Feed>), arguments.stream, p);
   } else {
-    return launch("tensor_forward", tensor_forward<Feed>, grid, dim3(32 * Feed::kWarps),
-                  sizeof(ForwardMemory<Feed>), arguments.stream, p);
+    return launch("tensor_forward", tensor_forward<Feed>, grid, dim3(32 * Feed::kWarps), sizeof(ForwardMemory<Feed>),
+                  arguments.stream, p);
   }
 }
 
-/// Steps that the busiest multiprocessor makes, in units of one box: what a block's width decides.
+/// Time of the busiest multiprocessor in steps of one box, of which it makes three at a time or wastes what it could:
+/// what a block's width decides.
 template <typename Feed>
 std::int64_t longest(const Problem& p) {
   const std::int64_t blocks = most_blocks<Feed>();
   const std::int64_t share = (line_length(plan(p, Feed::kBoxes)) + blocks - 1) / blocks + 2;
-  return share * Feed::kBoxes * (blocks / multiprocessors());
+  return share * kMostResident;
 }
 
 template <typename AnyMaps>

@@ -33,7 +33,7 @@ template <typename AnyParameters, bool kRoomy>
 class ForwardWarp {
  public:
   __device__ __forceinline__ ForwardWarp(const AnyParameters& p, ForwardTotal& total, ForwardPlace& place,
-                                                  fallback::Buffer& buffer)
+                                         fallback::Buffer& buffer)
       : p_(p), total_(total), place_(place), buffer_(buffer), statistics_(p.statistics) {
     total_ = {0, {0, 0}};
   }
@@ -165,7 +165,7 @@ class ForwardWarp {
   fallback::Buffer& buffer_;
   Statistics statistics_;
   ForwardPlace own_ = {0, 0};
-  int column_ = 0;          // of the warp's first pixels
+  int column_ = 0;  // of the warp's first pixels
   Shifts shifts_ = {0, 0};
   float loss_[kSums] = {};  // (1 - SSIM) / 2, one a column of the lane where there is room
 };
@@ -193,8 +193,7 @@ __device__ __forceinline__ double forward(const ForwardParameters<Feed>& p, Feed
   const bool any = next_segment(p.plan, done, segment);
   SamplePixels sampled{0, 0};
   if (any) sampled = Warp::ask(p, segment);  // first of all, because it takes long to come
-  Warp warp(p, memory.totals[threadIdx.x], memory.places[threadIdx.x],
-                                                      memory.buffers[threadIdx.x / 32]);
+  Warp warp(p, memory.totals[threadIdx.x], memory.places[threadIdx.x], memory.buffers[threadIdx.x / 32]);
   if (Feed::kRowsApart && threadIdx.x < sizeof(Zeros) / sizeof(float)) memory.zeros.value[threadIdx.x] = 0;
   feed.begin();
   bool ready = false;
@@ -226,10 +225,10 @@ __device__ __forceinline__ double forward(const ForwardParameters<Feed>& p, Feed
 template <typename Feed>
 constexpr int resident_blocks(int shared_bytes) {
   const int fit = shared_bytes / static_cast<int>(sizeof(ForwardMemory<Feed>) + 1024);
-  return fit < 1 ? 1 : fit < kMostResident ? fit : kMostResident;
+  return fit < 1 ? 1 : fit < Feed::kResident ? fit : Feed::kResident;
 }
 
-/// Blocks of four warps, three on a multiprocessor.
+/// Blocks of four warps, two or three on a multiprocessor.
 template <typename Feed>
 __global__ void __launch_bounds__(32 * kWarpsOfBox, resident_blocks<Feed>(kSharedBytesOfMultiprocessor))
     tensor_forward(const __grid_constant__ ForwardParameters<Feed> p) {

@@ -33,9 +33,7 @@ inline std::int64_t line_length(const Plan& p) {
 }
 
 /// Steps that give outputs.
-inline std::int64_t output_steps(const Plan& p) {
-  return line_length(p) / (p.groups + 2 * p.lead) * p.groups;
-}
+inline std::int64_t output_steps(const Plan& p) { return line_length(p) / (p.groups + 2 * p.lead) * p.groups; }
 
 /// Equal shares of the line for `blocks`.
 inline void divide(Plan& plan, std::int64_t blocks) {

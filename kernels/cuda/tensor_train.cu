@@ -44,7 +44,8 @@ std::string train_supports(const Problem& p, Mode mode) {
     return "up to 2^30 steps of 240 columns and 8 rows";
   }
   if (std::string reason = within_range(p, 90); !reason.empty()) return reason;
-  if (compute_capability() != 0 && !registers_move<tensor_train<Maps>>()) return "needs code for sm_90a, on such a device";
+  if (compute_capability() != 0 && !registers_move<tensor_train<Maps>>())
+    return "needs code for sm_90a, on such a device";
   return "";
 }
 
@@ -62,8 +63,8 @@ Status train(const Problem& problem, const Arguments& arguments) {
   p.grad_x = arguments.grad_x;
   const Status status = make_maps(p.maps, problem, arguments);
   if (!status) return status;
-  return launch("tensor_train", tensor_train<AnyMaps>, dim3(static_cast<unsigned>(blocks(problem))), dim3(kTrainThreads),
-                sizeof(TrainMemory<AnyMaps>), arguments.stream, p);
+  return launch("tensor_train", tensor_train<AnyMaps>, dim3(static_cast<unsigned>(blocks(problem))),
+                dim3(kTrainThreads), sizeof(TrainMemory<AnyMaps>), arguments.stream, p);
 }
 
 Status value_and_grad(const Problem& problem, const Arguments& arguments) {

@@ -217,8 +217,8 @@ Rows counted_rows(const Problem& p) {
   return {rows, rows, 0, kRun, p.elements(), kRun, 0};
 }
 
-__global__ void __launch_bounds__(kThreads)
-    tiled_mean(Rows view, const float* __restrict__ map, double inverse_count, double* sums, unsigned* counter, double* mean) {
+__global__ void __launch_bounds__(kThreads) tiled_mean(Rows view, const float* __restrict__ map, double inverse_count,
+                                                       double* sums, unsigned* counter, double* mean) {
   const int lane = threadIdx.x % 32;
   double loss = 0;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * (kThreads / 32);

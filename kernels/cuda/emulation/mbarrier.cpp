@@ -185,7 +185,8 @@ void Worker::copy_box(void* to, const Box& box, void* barrier) {
     char* at = row + static_cast<std::size_t>(first) * sizeof(float);
     // Copies go by 16 bytes: what lies before memory that begins within such a piece may come along, and be anything.
     static constexpr float kAnything[4] = {NAN, NAN, NAN, NAN};
-    const std::size_t before = std::min(inside, bytes_before(*launch_->regions, reinterpret_cast<std::uintptr_t>(from)));
+    const std::size_t before =
+        std::min(inside, bytes_before(*launch_->regions, reinterpret_cast<std::uintptr_t>(from)));
     pieces.push_back({at, kAnything, before});
     from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(from) + before);
     if (before < inside) access(from, inside - before, false);

@@ -231,9 +231,10 @@ inline Status make_tensor_map(TensorMap& result, const float* base, std::int64_t
 
 inline void prefetch_map(const TensorMap&) {}
 inline void copy_box(void* to_shared, const TensorMap& map, int plane, int row, int column, Mbarrier& barrier) {
-  emulation::copy_box(to_shared,
-                      {map.base, map.planes, map.height, map.width, map.pitch, map.box_height, map.box_width, plane, row, column},
-                      &barrier);
+  emulation::copy_box(
+      to_shared,
+      {map.base, map.planes, map.height, map.width, map.pitch, map.box_height, map.box_width, plane, row, column},
+      &barrier);
 }
 inline void copy_bulk(void* to_shared, const void* from_global, unsigned bytes, Mbarrier& barrier) {
   emulation::copy_bulk(to_shared, from_global, bytes, &barrier);
