@@ -18,11 +18,12 @@ from typing import Callable
 
 from frontdoor.child import run_child
 from frontdoor.place import BUILD, CANNOT, GOOD, MISUSE, STATE, WRONG, Stop, relative, say, warn
-from frontdoor.shard import Board, Shard, filter_of, own_device, partition
+from frontdoor.shard import BEAT, SILENCE, Board, Shard, filter_of, own_device, partition
 
 RANKS = "ranks"
 INTERRUPTED = 130
 CHOICES = "choices.json"
+LAST_WORDS = 2 * BEAT  # seconds without a sign of life, once all are being ended
 
 
 def _choices(args, folder: Path, shard: Shard) -> None:
@@ -105,10 +106,12 @@ def _one_report(args, board: Board, own_status: int, render: Callable[..., str])
         raise KeyboardInterrupt
 
     parts, lost, statuses, devices = {}, [], [own_status], {}
+    # A launcher that ends all because one has died kills those that are not gone half a minute later.
+    silence = LAST_WORDS if own_status == INTERRUPTED else SILENCE
     signal.signal(signal.SIGTERM, stop)  # a launcher's way to say it
     try:
         for rank in range(board.shard.world):
-            left = board.wait_for(rank, say)
+            left = board.wait_for(rank, say, silence)
             if left is None:
                 lost.append(rank)
                 continue

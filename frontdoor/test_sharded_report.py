@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -178,15 +179,23 @@ def test_two_ranks_on_one_gpu_are_no_report(tmp_path):
         _one_report(Namespace(out=tmp_path, filter=""), boards[1], 0, lambda *_: "")
 
 
-def test_two_processes_by_torchrun(tmp_path):
+@pytest.fixture
+def by_torchrun(tmp_path) -> list[str]:
+    """The command of a report by two processes on the CPU, less what it is to measure."""
     pytest.importorskip("torch", reason="torch is not installed")
     if not (ROOT / "build" / "bench" / "ssim_bench").exists():
         pytest.skip("the benchmark was not built")
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("two cores are needed for two processes")
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python", "--nproc-per-node", "2"]
-    command = [*launch, str(ROOT / "suite"), "report", "--set", "smoke", "--device", "cpu", "--out", str(tmp_path)]
-    command += ["--filter", ":(production|reference):infer:(same|valid):1x1x64x64:"]
+    return [*launch, str(ROOT / "suite"), "report", "--out", str(tmp_path)]
+
+
+SMOKE_CPU = ["--set", "smoke", "--device", "cpu", "--filter"]
+
+
+def test_two_processes_by_torchrun(by_torchrun, tmp_path):
+    command = [*by_torchrun, *SMOKE_CPU, ":(production|reference):infer:(same|valid):1x1x64x64:"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=500, cwd=tmp_path)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     report = json.loads((tmp_path / "report.json").read_text())
@@ -198,3 +207,43 @@ def test_two_processes_by_torchrun(tmp_path):
     assert all(unit.startswith(report["environment"]["device_name"]) for unit in units.values())
     text = (tmp_path / "report.md").read_text()
     assert all(f"({unit})" in text for unit in units.values())
+
+
+def process_of_rank(rank: int, folder: Path) -> int:
+    """The front door's process that torchrun started as this rank of the report into `folder`."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            arguments, environment = ((process / name).read_bytes().split(b"\0") for name in ("cmdline", "environ"))
+        except OSError:
+            continue
+        if {b"report", bytes(folder)} <= {*arguments} and b"RANK=%d" % rank in environment:
+            return int(process.name)
+    raise AssertionError(f"no process of rank {rank}")
+
+
+def test_a_process_killed_in_the_middle(by_torchrun, tmp_path):
+    """torchrun then ends the other one, and kills it half a minute later: the report of what it has must be there by
+    then. --resume measures the rest."""
+    log = tmp_path / "log"
+    with log.open("w") as out:
+        command = [*by_torchrun, *SMOKE_CPU, ":(production|reference):"]
+        launcher = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=tmp_path)
+        try:
+            samples = [tmp_path / "ranks" / f"rank-{rank}-of-2.jsonl" for rank in (0, 1)]
+            deadline = time.monotonic() + 200
+            while not all(path.exists() and '"type":"row"' in path.read_text() for path in samples):
+                assert launcher.poll() is None and time.monotonic() < deadline, log.read_text()[-4000:]
+                time.sleep(0.1)
+            os.kill(process_of_rank(1, tmp_path), signal.SIGKILL)
+            assert launcher.wait(100) != 0
+        finally:
+            launcher.kill()
+    text = log.read_text()
+    assert "rank 1 gave no sign of life" in text and "with --resume" in text, text[-4000:]
+    before = json.loads((tmp_path / "report.json").read_text())
+    assert {row["unit"][-6:] for row in before["rows"]} == {"rank 0"}
+    done = subprocess.run([*by_torchrun, "--resume"], capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    after = json.loads((tmp_path / "report.json").read_text())
+    assert {row["unit"][-6:] for row in after["rows"]} == {"rank 0", "rank 1"}
+    assert len(after["rows"]) == 16 and not after["interrupted"]

@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import stat
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -26,7 +29,7 @@ MODES = {
 
 
 class BadPicture(Exception):
-    """A file that cannot be scored; the message names it and says why."""
+    """A file that cannot be scored, or a map that cannot be written; the message names it and says why."""
 
 
 @dataclass
@@ -65,20 +68,25 @@ def _is_16_bit_png(path: Path) -> bool:
 def read(path: Path) -> Picture:
     """A PNG or JPEG file (or whatever Pillow reads), turned as its EXIF entry says. Raises BadPicture."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+            raise BadPicture(f"{path}: it is not a regular file")
         with Image.open(path) as file:
             file.load()
             upright = ImageOps.exif_transpose(file)
     except FileNotFoundError:
         raise BadPicture(f"{path}: there is no such file") from None
+    except BadPicture:
+        raise
     except Exception as error:  # Pillow's decoders raise whatever they meet
         raise BadPicture(f"{path}: cannot be read as a picture: {error}") from None
-    if upright.mode != "I;16" and _is_16_bit_png(path):
-        raise BadPicture(f"{path}: 16 bits a channel are read for grey alone, and its mode is {upright.mode}")
-    if upright.mode not in MODES:
-        raise BadPicture(f"{path}: its mode is {upright.mode}; {', '.join(MODES)} can be scored")
-    mode, names, most = MODES[upright.mode]
-    alpha = upright.mode in ("LA", "RGBA") or "transparency" in upright.info
-    pixels = np.asarray(upright if upright.mode == mode else upright.convert(mode)).astype(np.float64) / most
+    deep, found = _is_16_bit_png(path), upright.mode
+    if deep and found not in ("I;16", "I"):
+        raise BadPicture(f"{path}: 16 bits a channel are read for grey alone, and its mode is {found}")
+    if found not in MODES and not deep:
+        raise BadPicture(f"{path}: its mode is {found}; {', '.join(MODES)} can be scored")
+    mode, names, most = MODES["I;16" if deep else found]  # Pillow before 10.3 reads 16-bit grey as I
+    alpha = found in ("LA", "RGBA") or "transparency" in upright.info
+    pixels = np.asarray(upright if deep or found == mode else upright.convert(mode)).astype(np.float64) / most
     planes = [pixels] if pixels.ndim == 2 else list(np.moveaxis(pixels, -1, 0))
     return Picture(path, dict(zip([names] if len(planes) == 1 else names, planes)), alpha)
 
@@ -107,8 +115,16 @@ def score(first: Path, second: Path, progress: Callable = iter) -> tuple[Picture
 
 
 def write_map(values: np.ndarray, path: Path) -> None:
-    """An 8-bit grey picture: white is SSIM 1, black 0 or less."""
-    Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)).save(path)
+    """An 8-bit grey picture: white is SSIM 1, black 0 or less. Raises BadPicture, and leaves what stood there."""
+    part = path.with_name(f".{path.stem}.part{path.suffix}")
+    try:
+        Image.fromarray(np.rint(np.clip(values, 0, 1) * 255).astype(np.uint8)).save(part)
+        part.replace(path)
+    except OSError as error:
+        raise BadPicture(f"the map {path} cannot be written: {error.strerror or error}") from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
 
 
 def pairs(first: Path, second: Path) -> tuple[list[tuple[Path, Path]], list[str]]:
@@ -145,27 +161,35 @@ def table_of_pair(picture: Picture, result: Score) -> str:
     return "\n".join([*lines, *([f"({result.note})"] if result.note else [])])
 
 
-def table_of_folders(
-    found: list[tuple[Path, Path]], map_of: Callable[[Path], Path | None], bad: Callable[[str], None], progress
-) -> tuple[str, int]:
-    """The table, and how many pairs could not be scored; each of those has been told to bad()."""
+def map_names(found: list[tuple[Path, Path]]) -> dict[Path, str]:
+    """The map's file name for each first picture; a.png and a.jpg in one folder get one each."""
+    stems = Counter(first.stem for first, _ in found)
+    return {first: f"{first.stem if stems[first.stem] == 1 else first.name}.png" for first, _ in found}
+
+
+def score_folders(
+    found: list[tuple[Path, Path]], maps: Path | None, row: Callable[[str], None], bad: Callable[[str], None], progress
+) -> int:
+    """Tells row() each line of the table as soon as it is known, so that an interrupted run has given what it had.
+
+    bad() is told each pair that cannot be scored and each map that cannot be written. Returns how many those are.
+    """
     width = max([len(a.name) for a, _ in found] + [4])
-    lines, means, failed = [f"{'name':{width}s} {'same':>10s} {'valid':>10s}"], [], 0
+    names, means, failed = map_names(found), [], 0
+    row(f"{'name':{width}s} {'same':>10s} {'valid':>10s}")
     for a, b in progress(found):
         try:
-            picture, result = score(a, b)
-            target = map_of(a)
-            if target:
-                write_map(result.map, target)
-        except (BadPicture, OSError) as error:
+            _, result = score(a, b)
+            means.append((Score.mean(result.same), Score.mean(result.valid)))
+            note = f"   {result.note}" if result.note else ""
+            row(f"{a.name:{width}s} {number(means[-1][0])} {number(means[-1][1])}{note}")
+            if maps:
+                write_map(result.map, maps / names[a])
+        except BadPicture as error:
             bad(str(error))
             failed += 1
-            continue
-        means.append((Score.mean(result.same), Score.mean(result.valid)))
-        note = f"   {result.note}" if result.note else ""
-        lines.append(f"{a.name:{width}s} {number(means[-1][0])} {number(means[-1][1])}{note}")
     if means:
         columns = [[value for value in column if value is not None] for column in zip(*means)]
         average = [float(np.mean(column)) if column else None for column in columns]
-        lines.append(f"{'mean':{width}s} {number(average[0])} {number(average[1])}")
-    return "\n".join(lines), failed
+        row(f"{'mean':{width}s} {number(average[0])} {number(average[1])}")
+    return failed

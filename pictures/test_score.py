@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import struct
 import subprocess
 import sys
@@ -23,9 +25,9 @@ NAMES = ("astronaut", "chelsea", "coffee")
 GOLDEN = json.loads((ROOT / "verify" / "golden" / "skimage.json").read_text())["values"]
 
 
-def run(*arguments) -> subprocess.CompletedProcess:
+def run(*arguments, **options) -> subprocess.CompletedProcess:
     command = [sys.executable, str(ROOT / "frontdoor" / "main.py"), "score", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
 
 
 def photo(name: str) -> np.ndarray:
@@ -104,6 +106,15 @@ def test_grey_of_8_and_16_bits(tmp_path):
     assert list(eight.same) == ["grey"] and sixteen.same["grey"] == pytest.approx(eight.same["grey"], abs=1e-12)
 
 
+def test_16_bits_as_older_pillows_read_them(tmp_path, monkeypatch):
+    """Before 10.3 the mode of such a file is I, 32 bits."""
+    path = save(photo("coffee")[..., 0].astype(np.uint16) * 257, tmp_path / "a.png")
+    now = score.read(path)
+    monkeypatch.setattr(score.ImageOps, "exif_transpose", lambda image: image.convert("I"))
+    before = score.read(path)
+    assert np.array_equal(before.channels["grey"], now.channels["grey"]) and now.channels["grey"].max() > 0.5
+
+
 def test_command_prints_channels_and_writes_the_map(tmp_path):
     x = photo("chelsea")
     y = x.copy()
@@ -148,7 +159,7 @@ def test_folders(tmp_path):
         f"{b / 'alone.png'}: {a} has no picture of that name",
         f"{a / 'cropped.png'} is 200x100 and {b / 'cropped.png'} is 200x160; they must be of the same size",
         f"{a / 'damaged.png'}: cannot be read as a picture",
-        "3 of 7 could not be scored",
+        "3 of 7 could not be done in full",
     ):
         assert complaint in done.stderr
     assert {p.name for p in (tmp_path / "maps").iterdir()} == {f"{n}.png" for n in (*NAMES, "tiny")}
@@ -165,6 +176,7 @@ def test_what_is_refused(tmp_path):
     data = chunk(b"IDAT", zlib.compress(bytes(2 * (1 + 2 * 6)))) + chunk(b"IEND", b"")
     (tmp_path / "deep.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + data)
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe.png")
     for arguments, message in (
         ((rgb, grey), "has channels R, G, B and"),
         ((rgb, tmp_path / "cmyk.jpg"), "cmyk.jpg: its mode is CMYK"),
@@ -172,7 +184,12 @@ def test_what_is_refused(tmp_path):
         ((rgb, tmp_path / "none.png"), "none.png: there is no such file or folder"),
         ((rgb, tmp_path / "folder"), "is a folder and"),
         ((tmp_path / "folder", tmp_path / "folder"), "has a PNG or JPEG file"),
+        ((rgb, tmp_path / "pipe.png"), "pipe.png: it is not a regular file"),
+        ((rgb / "inside.png", rgb), "inside.png: cannot be read: Not a directory"),
         ((rgb, rgb, "--map", tmp_path / "map.tif"), "must end in .png, .jpg or .jpeg"),
+        ((rgb, grey, "--map", tmp_path / "folder" / ".." / "grey.png"), "grey.png is what is scored"),
+        ((tmp_path / "folder", tmp_path, "--map", tmp_path), "is what is scored; the map would take its place"),
+        ((tmp_path / "folder", tmp_path, "--map", rgb), "rgb.png cannot be written: File exists"),
         ((rgb, rgb, "--map", tmp_path / "none" / "map.png"), "cannot be written: No such file or directory"),
     ):
         done = run(*arguments)
@@ -185,3 +202,42 @@ def test_transparency_is_left_out_and_said(tmp_path):
     done = run(save(with_alpha, tmp_path / "a.png"), save(x, tmp_path / "b.png"))
     assert done.returncode == 0 and "(transparency is not compared)" in done.stdout
     assert "1.0000000" in done.stdout
+
+
+def test_maps_of_one_stem_are_two_files(tmp_path):
+    for folder in ("a", "b"):
+        for name in ("x.png", "x.jpg", "y.png"):
+            save(photo("coffee")[:20, :20], tmp_path / folder / name)
+    assert run(tmp_path / "a", tmp_path / "b", "--map", tmp_path / "maps").returncode == 0
+    assert {p.name for p in (tmp_path / "maps").iterdir()} == {"x.png.png", "x.jpg.png", "y.png"}
+
+
+def test_full_disk(tmp_path):
+    """No half of a map is left, what stood in its place stays, and the scores are printed all the same."""
+    for folder in ("a", "b"):
+        for name in NAMES:
+            save(photo(name)[:, ::-1] if folder == "b" else photo(name), tmp_path / folder / f"{name}.png")
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "coffee.png").write_text("of yesterday")
+    limited = {"preexec_fn": lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))}
+    for arguments, rows in (
+        ((tmp_path / "a", tmp_path / "b", "--map", tmp_path / "maps"), 5),
+        ((tmp_path / "a" / "coffee.png", tmp_path / "b" / "coffee.png", "--map", tmp_path / "maps" / "coffee.png"), 4),
+    ):
+        done = run(*arguments, **limited, env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"})
+        assert done.returncode in (1, 2) and len(done.stdout.splitlines()) == rows, done.stderr
+        assert f"the map {tmp_path / 'maps' / 'coffee.png'} cannot be written: File too large" in done.stderr
+        assert {p.name: p.read_text() for p in (tmp_path / "maps").iterdir()} == {"coffee.png": "of yesterday"}
+
+
+def test_interrupted_has_given_what_it_had(tmp_path):
+    pairs = [(save(photo(n), tmp_path / f"{n}.png"), tmp_path / f"{n}.png") for n in NAMES]
+
+    def interrupted(items):
+        yield items[0]
+        raise KeyboardInterrupt
+
+    told = []
+    with pytest.raises(KeyboardInterrupt):
+        score.score_folders(pairs, None, told.append, told.append, interrupted)
+    assert [line.split()[0] for line in told] == ["name", f"{NAMES[0]}.png"]

@@ -225,12 +225,35 @@ __global__ void wait_for_too_few(const float* in, float* out) {
 
 __global__ void uninitialised(float* out) { out[threadIdx.x] = shared<Row>().value[threadIdx.x]; }
 
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wuninitialized"
+__global__ void uninitialised_local(const float* in, float* out) {
+  float sum;
+  sum += in[threadIdx.x];
+  out[threadIdx.x] = sum;
+}
+#pragma GCC diagnostic pop
+
+__global__ void uninitialised_array(float* out) {
+  float ring[4];
+  for (int i = 0; i < static_cast<int>(threadIdx.x % 5); ++i) ring[i] = 1;
+  out[threadIdx.x] = ring[3];
+}
+
 __global__ void counts_on_block_order(double* sum) {
   if (threadIdx.x == 0) *sum = *sum * 3 + blockIdx.x;
 }
 
 __global__ void counts_on_warp_order(float* order, unsigned* counter) {
   if (threadIdx.x % 32 == 0) order[threadIdx.x / 32] = static_cast<float>(atomic_increment_wrap(counter, 1000));
+}
+
+// What -ftrivial-auto-var-init=pattern leaves: no number (Clang) or one below every image's (GCC).
+bool all_wild(const float* values, int count) {
+  for (int i = 0; i < count; ++i) {
+    if (values[i] > -1e30f) return false;
+  }
+  return true;
 }
 
 bool any_nan(const float* values, int count) {
@@ -532,6 +555,19 @@ const std::vector<VisibleMistake>& visible_mistakes() {
          const Floats out(64);
          const Status s = run("uninitialised", uninitialised, 2, 64, sizeof(Row), static_cast<float*>(out));
          return s && any_nan(out, 64);
+       }},
+      {"uninitialised_local", "adds to a local variable that has no value yet",
+       [] {
+         const Floats in(64), out(64);
+         const Status s = run("uninitialised_local", uninitialised_local, 1, 64, 0, static_cast<const float*>(in),
+                              static_cast<float*>(out));
+         return s && all_wild(out, 64);
+       }},
+      {"uninitialised_array", "reads a local array where only some threads have filled it",
+       [] {
+         const Floats out(64);
+         const Status s = run("uninitialised_array", uninitialised_array, 1, 64, 0, static_cast<float*>(out));
+         return s && out[4] == 1 && all_wild(out, 4);
        }},
       {"counts_on_block_order", "blocks that only work in the order of their index",
        [] {

@@ -3,7 +3,8 @@
 
 Computed in fp64 on the CPU by SciPy (pictures/ssim64.py), for exactness; no row runs. 8-bit grey and RGB as they are,
 16-bit grey over 65535, palettes as RGB, transparency left out, pictures turned as their EXIF entry says. Two folders:
-files of the same name go together (the suffix may differ). Exit status 1 if a picture of a folder could not be scored.
+files of the same name go together (the suffix may differ). Exit status 1 if a pair of these could not be scored, or
+its map not be written; the others are all the same.
 """
 
 from __future__ import annotations
@@ -31,9 +32,16 @@ def arguments(parser):
 
 
 def check(args):
-    for path in (args.first, args.second):
-        if not path.exists():
-            raise Stop(MISUSE, f"score: {path}: there is no such file or folder")
+    try:
+        for path in (args.first, args.second):
+            path.stat()
+        for path in (args.first, args.second):
+            if args.map and args.map.exists() and args.map.samefile(path):
+                raise Stop(MISUSE, f"score: --map {args.map} is what is scored; the map would take its place")
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        why = "there is no such file or folder" if missing else f"cannot be read: {error.strerror}"
+        raise Stop(MISUSE, f"score: {error.filename}: {why}") from None
     if args.first.is_dir() != args.second.is_dir():
         folder, file = (args.first, args.second) if args.first.is_dir() else (args.second, args.first)
         raise Stop(MISUSE, f"score: {folder} is a folder and {file} is a file; give two files or two folders")
@@ -52,21 +60,14 @@ def _pair(args) -> int:
 
     try:
         picture, result = score.score(args.first, args.second, _progress("channel"))
+        print(f"{args.first} against {args.second}: {picture.size}, {', '.join(picture.channels)}")
+        print(score.table_of_pair(picture, result))
+        if args.map:
+            score.write_map(result.map, args.map)
+            print(f"map: {relative(args.map)}")
     except score.BadPicture as error:
         raise Stop(MISUSE, f"score: {error}") from None
-    print(f"{args.first} against {args.second}: {picture.size}, {', '.join(picture.channels)}")
-    print(score.table_of_pair(picture, result))
-    if args.map:
-        _write(lambda: score.write_map(result.map, args.map), args.map)
-        print(f"map: {relative(args.map)}")
     return GOOD
-
-
-def _write(action, path: Path) -> None:
-    try:
-        action()
-    except OSError as error:
-        raise Stop(MISUSE, f"score: --map {path} cannot be written: {error.strerror or error}") from None
 
 
 def _folders(args) -> int:
@@ -74,23 +75,25 @@ def _folders(args) -> int:
 
     from pictures import score
 
-    found, lonely = score.pairs(args.first, args.second)
+    try:
+        found, lonely = score.pairs(args.first, args.second)
+        if args.map:
+            args.map.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        what = "written" if args.map and error.filename == str(args.map) else "read"
+        raise Stop(MISUSE, f"score: {error.filename} cannot be {what}: {error.strerror}") from None
     if not found and not lonely:
         raise Stop(MISUSE, f"score: neither {args.first} nor {args.second} has a PNG or JPEG file")
-    if args.map:
-        _write(lambda: args.map.mkdir(parents=True, exist_ok=True), args.map)
     for line in lonely:
         warn(f"score: {line}")
-    table, failed = score.table_of_folders(
-        found,
-        lambda path: args.map / f"{path.stem}.png" if args.map else None,
-        lambda line: tqdm.write(f"suite: score: {line}", file=sys.stderr),
-        _progress("pair"),
-    )
-    print(table)
+
+    def bad(line: str) -> None:
+        tqdm.write(f"suite: score: {line}", file=sys.stderr)
+
+    failed = score.score_folders(found, args.map, tqdm.write, bad, _progress("pair")) if found else 0
     left_out = failed + len(lonely)
     if left_out:
-        warn(f"score: {left_out} of {len(found) + len(lonely)} could not be scored; they are named above")
+        warn(f"score: {left_out} of {len(found) + len(lonely)} could not be done in full; they are named above")
     return WRONG if left_out else GOOD
 
 

@@ -45,12 +45,15 @@ def fused_ssim(img1: torch.Tensor, img2: torch.Tensor, padding: str = "same", tr
     Returns:
         A float32 tensor without dimensions, on the images' device.
 
-    Images that are not contiguous are copied. Under autocast other floating dtypes are taken and computed in float32.
+    Images that are not contiguous are copied. Under autocast float16 and bfloat16 are taken and computed in float32.
     On CUDA the work is put on the current stream; nothing waits for it.
 
     Raises:
-        ValueError: shape, device or padding; TypeError: dtype; RuntimeError: img2 requires a gradient;
+        ValueError: shape, device or padding.
+        TypeError: dtype.
+        RuntimeError: img2 requires a gradient, or an argument is no tensor.
         NotImplementedError: a second derivative, a forward-mode derivative, or a device that this build has no code
-            for. Each names the argument, what it is, and what is allowed.
+            for.
+        Each names the argument, what it is, and what is allowed.
     """
     return _fused_ssim(img1, img2, padding, train)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -34,11 +35,17 @@ def explain(shape: Sequence[int], padding: str = "same", train: bool = True, dev
         device: "cpu" or "cuda", or a torch.device of these; the current CUDA device is asked.
 
     Raises:
-        ValueError: shape without four sizes, or an unknown padding or device.
+        ValueError: shape without four sizes that are integers of 64 bits, or an unknown padding or device.
     """
-    sizes = tuple(shape)
+    try:
+        sizes = tuple(map(operator.index, shape))
+    except TypeError:
+        wanted = "it must be 4 integers, (batch, channels, height, width)"
+        raise ValueError(f"explain: shape is {shape!r}; {wanted}") from None
     if len(sizes) != 4:
         raise ValueError(f"explain: shape is {sizes}; it must have 4 sizes, (batch, channels, height, width)")
+    if max(map(abs, sizes)) >= 2**63:
+        raise ValueError(f"explain: shape is {sizes}; its sizes must be below 2^63")
     if padding not in ("same", "valid"):
         raise ValueError(f'explain: padding is "{padding}"; it must be "same" or "valid"')
     kind = str(device).split(":")[0]
@@ -48,6 +55,6 @@ def explain(shape: Sequence[int], padding: str = "same", train: bool = True, dev
         return Explanation(None, f"this build of fused_ssim has no code for CUDA: {LACKS_CUDA}", {})
     ask = ctypes.CDLL(LIBRARY).fused_ssim_explain
     ask.restype = ctypes.c_char_p
-    text = ask(kind == "cuda", padding == "valid", bool(train), (ctypes.c_longlong * 4)(*map(int, sizes))).decode()
+    text = ask(kind == "cuda", padding == "valid", bool(train), (ctypes.c_longlong * 4)(*sizes)).decode()
     rows = [line.split("\t", 1) for line in text.splitlines()]
     return Explanation(rows[0][0] or None, rows[0][1], {row: why for row, why in rows[1:]})

@@ -30,7 +30,8 @@ def fused_ssim_with_grad(
         shape of img1.
 
     Raises:
-        What fused_ssim raises; ValueError or TypeError also for a weight that is none. If an image requires a gradient
+        What fused_ssim raises; ValueError also for a weight that is not finite, not one element or on another device,
+        TypeError for its dtype, RuntimeError for what is neither number nor tensor. If an image requires a gradient
         while grad mode is on, differentiating a result raises RuntimeError.
     """
     if isinstance(weight, torch.Tensor):

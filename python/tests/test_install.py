@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""pip install --no-build-isolation into an empty folder, and a program that uses what it finds there; the sdist.
+"""The source distribution; pip install from it, without and with build isolation; a program that uses what it put.
 
-The CPU build alone: what CUDA adds is the kernels' own compilation, which the suite's build has shown by now. With
-ccache the compilation repeats nothing; without, it is the longest part of these tests. meson-python is taken from the
-interpreter, else fetched for the moment, else the tests are skipped.
+The CPU build alone: what CUDA adds is the kernels' own compilation, which the suite's build has shown by now. It is
+compiled once, which is the longest part of these tests. meson-python is the interpreter's, else the one of
+frontdoor/requirements.txt fetched for the moment; without either, and without the package index, tests are skipped.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import pytest
 import torch
 
 ROOT = Path(__file__).resolve().parents[2]
+REQUIREMENTS = (ROOT / "frontdoor" / "requirements.txt").read_text().splitlines()
+NO_INDEX = ("No matching distribution found", "Could not find a version", "Max retries exceeded")
 
 PROGRAM = """
 import json, sys
@@ -52,19 +54,48 @@ def builder(tmp_path_factory) -> list[Path]:
         pytest.skip("this interpreter has no pip")
     if python(["-c", "import mesonpy"], [], folder).returncode == 0:
         return []
+    pinned = next(line for line in REQUIREMENTS if line.startswith("meson-python=="))
     fetch = ["-m", "pip", "install", "--quiet", "--no-deps", "--retries", "1", "--timeout", "20", "--target"]
-    got = python([*fetch, str(folder), "meson-python", "pyproject-metadata", "packaging"], [], folder)
+    got = python([*fetch, str(folder), pinned, "pyproject-metadata", "packaging"], [], folder)
     if got.returncode:
         pytest.skip("meson-python is neither installed nor to be had from the package index")
     return [folder]
 
 
 @pytest.fixture(scope="module")
-def installed(builder, tmp_path_factory) -> Path:
-    target, build = tmp_path_factory.mktemp("target"), tmp_path_factory.mktemp("build")
-    command = ["-m", "pip", "install", "--no-build-isolation", "--no-deps", "--no-index", "--target", str(target)]
-    command += [f"-Cbuild-dir={build}", "-Csetup-args=-Dcuda=disabled", str(ROOT)]
-    done = python(command, builder, target, timeout=550)
+def archive(builder, tmp_path_factory) -> Path:
+    """The source distribution."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("this copy of the sources is no git repository, which a source distribution is made from")
+    folder = tmp_path_factory.mktemp("sdist")
+    script = "import sys; sys.path.insert(0, 'python'); import build_backend as b; print(b.build_sdist(sys.argv[1]))"
+    done = python(["-c", script, str(folder)], builder, ROOT)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / done.stdout.splitlines()[-1]
+
+
+@pytest.fixture(scope="module")
+def source(archive, tmp_path_factory) -> Path:
+    """The sources as somebody has them who got the source distribution."""
+    folder = tmp_path_factory.mktemp("source")
+    subprocess.run(["tar", "-xf", archive, "-C", folder], check=True)
+    return next(folder.iterdir())
+
+
+@pytest.fixture(scope="module")
+def build(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("build")
+
+
+def install(how: list[str], source: Path, build: Path, paths: list[Path], target: Path) -> subprocess.CompletedProcess:
+    command = ["-m", "pip", "install", *how, "--no-deps", "--target", str(target), f"-Cbuild-dir={build}"]
+    return python([*command, "-Csetup-args=-Dcuda=disabled", str(source)], paths, target, timeout=550)
+
+
+@pytest.fixture(scope="module")
+def installed(builder, source, build, tmp_path_factory) -> Path:
+    target = tmp_path_factory.mktemp("target")
+    done = install(["--no-build-isolation", "--no-index"], source, build, builder, target)
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return target
 
@@ -108,13 +139,18 @@ def test_another_torch_is_told_how_to_install(installed, tmp_path):
     assert "pip install --force-reinstall" in done.stderr
 
 
-def test_sdist(builder, tmp_path):
-    if not (ROOT / ".git").exists():
-        pytest.skip("this copy of the sources is no git repository, which a source distribution is made from")
-    script = "import sys; sys.path.insert(0, 'python'); import build_backend as b; print(b.build_sdist(sys.argv[1]))"
-    done = python(["-c", script, str(tmp_path)], builder, ROOT)
-    assert done.returncode == 0, done.stdout + done.stderr
-    archive = tmp_path / done.stdout.splitlines()[-1]
+def test_isolated_build_is_for_the_torch_that_is_there(installed, source, build, tmp_path):
+    """pip hides this interpreter's packages and fetches meson-python, Meson, Ninja; the objects are there already."""
+    done = install(["--retries", "1", "--timeout", "20"], source, build, [], tmp_path)
+    if done.returncode and any(words in done.stdout + done.stderr for words in NO_INDEX):
+        pytest.skip("pip cannot reach a package index")
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    ran = python(["-c", PROGRAM], [tmp_path], tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert Path(json.loads(ran.stdout)[0]).parent == tmp_path / "fused_ssim"
+
+
+def test_sdist(archive):
     with tarfile.open(archive) as tar:
         names = {name.split("/", 1)[1] for name in tar.getnames() if "/" in name}
     listing = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout

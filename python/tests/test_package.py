@@ -98,6 +98,10 @@ def test_explain_without_a_card():
     "arguments, message",
     [
         (((3, 64, 64),), r"shape is \(3, 64, 64\); it must have 4 sizes"),
+        (((1, 3, 64.5, 64),), r"shape is \(1, 3, 64.5, 64\); it must be 4 integers"),
+        (("1364",), "shape is '1364'; it must be 4 integers"),
+        ((64,), "shape is 64; it must be 4 integers"),
+        (((1, 3, 2**70, 64),), r"its sizes must be below 2\^63"),
         (((1, 3, 64, 64), "full"), 'padding is "full"; it must be "same" or "valid"'),
         (((1, 3, 64, 64), "same", True, "mps"), 'device is "mps"; it must be "cpu" or "cuda"'),
     ],
