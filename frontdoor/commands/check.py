@@ -98,7 +98,8 @@ def check_library(args, context, environment) -> int:
     environment.update(SUITE_LIBRARY=args.library, SUITE_LIBRARY_NAME=args.name, SUITE_DEVICE=args.device)
     # Not the mutants, whose executable is no test of this row.
     tests = [t for t in test.registered(context) if "rows" in t.suites and t.name in ROW_TESTS]
-    args.filter, args.jobs = f"(cpu|cuda):{args.name}(:|/|$)", min(2, len(os.sched_getaffinity(0)))
+    where = "(cpu|cuda)" if args.device == "auto" else args.device
+    args.filter, args.jobs = f"{where}:{args.name}(:|/|$)", min(2, len(os.sched_getaffinity(0)))
     return test.run_tests(args, tests, environment, remember=False)
 
 
