@@ -350,7 +350,7 @@ Verdict verify_row(const Implementation& row, const Case& problem_case, Mode mod
     verdict.failed = "";
     return verdict;
   }
-  const std::string name = case_name(row, problem_case, mode), & own = problem_case.test();
+  const std::string name = case_name(row, problem_case, mode), &own = problem_case.test();
   verdict.message = (own.empty() ? name : own) + ": " + wrong + "\n  repeat with: ./suite test --filter '^" +
                     (own.empty() ? "accuracy." + name : own) + "$'";
   return verdict;

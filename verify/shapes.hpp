@@ -17,7 +17,8 @@ std::vector<CaseSpec> cases(Device device, Padding padding);
 bool for_baselines(const Problem& problem);
 
 /// A row's own seams, in each direction: one less than a tile or a few, as many, one more. Where the row refuses such a
-/// size (widths that are no multiple of a vector) the next one that it takes on that side. Empty for rows without tiles.
+/// size (widths that are no multiple of a vector) the next one that it takes on that side. Empty for rows without
+/// tiles.
 struct Seam {
   CaseSpec spec;
   bool vertical = false;  // of heights

@@ -70,7 +70,8 @@ Large one_plane(Padding padding) {
   l.problem = {.height = kRows * l.repeats, .width = 4100, .padding = padding};
   l.part = {.height = kRows, .width = 4100};
   l.images = make_images(l.part, "uniform", seed());
-  // Two and three repetitions: what is in the middle of three is in the middle of any number, and each more adds the same.
+  // Two and three repetitions: what is in the middle of three is in the middle of any number, and each more adds the
+  // same.
   ImagePair several;
   OracleAnswer of[4];
   double sum[4] = {};

@@ -39,8 +39,8 @@ const CaseSpec kCases[] = {
     {{.batch = 1, .channels = 1, .height = 150, .width = 48, .padding = Padding::valid}, "uniform"},
 };
 
-// A card has many more multiprocessors than the emulation, so that in the cases above a block does little: here each has
-// several segments of several planes, and its rings of buffers go round many times.
+// A card has many more multiprocessors than the emulation, so that in the cases above a block does little: here each
+// has several segments of several planes, and its rings of buffers go round many times.
 const CaseSpec kLargeCases[] = {
     {{.batch = 64, .channels = 16, .height = 40, .width = 64}, "uniform"},
     {{.batch = 2, .channels = 3, .height = 1100, .width = 1028, .padding = Padding::valid}, "textured"},
@@ -112,8 +112,8 @@ Catch examine(const Implementation& row, const std::string& expected) {
 
 using Defects = std::vector<KnownDefect>;
 
-/// The defects of every row that runs here, or whose source runs here in emulation; each row is right without them, on a
-/// card too: what a row that is wrong anyway is caught by would say nothing of the defect.
+/// The defects of every row that runs here, or whose source runs here in emulation; each row is right without them, on
+/// a card too: what a row that is wrong anyway is caught by would say nothing of the defect.
 std::map<std::string, Defects> defects_of_rows() {
   std::map<std::string, Defects> found;
   for (const Implementation& row : kernel_rows()) {

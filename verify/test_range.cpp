@@ -4,8 +4,8 @@
 // Rows whose operands have a range (tensor cores) do the columns that are beyond it again in another way: this is that
 // way's test.
 //
-// Elements of a plane with a NaN or infinite pixel are NaN where the oracle's are, elsewhere right or NaN, never another
-// number; other planes are as if it were not there, bit by bit.
+// Elements of a plane with a NaN or infinite pixel are NaN where the oracle's are, elsewhere right or NaN, never
+// another number; other planes are as if it were not there, bit by bit.
 //
 // Cost: some seconds a row in emulation. Run: ./suite test --filter '^range'
 #include <gtest/gtest.h>
@@ -28,6 +28,8 @@ namespace {
 
 // Two tiles and more of any row, a multiple of a vector; several planes; and enough for many blocks of a card.
 const Problem kOne{.height = 48, .width = 64}, kBatch{.batch = 3, .channels = 2, .height = 40, .width = 44};
+// Neither: other ways into shared memory.
+const Problem kOdd{.height = 47, .width = 61};
 const Problem kLarge{.batch = 4, .channels = 3, .height = 264, .width = 520};
 
 /// Multiplies pixels of both images.
@@ -87,8 +89,8 @@ const std::vector<Scene>& scenes() {
       std::snprintf(buffer, sizeof buffer, "%g", static_cast<double>(by));
       return std::string(buffer);
     };
-    // From inside the range of fp16 operands (3) over its very edges (6 for differences, 65504 / 1024 for their squares,
-    // 190 for sums) to where fp16 cannot hold a pixel.
+    // From inside the range of fp16 operands (3) over its very edges (6 for differences, 65504 / 1024 for their
+    // squares, 190 for sums) to where fp16 cannot hold a pixel.
     for (const float by : {3.0f, 5.9f, 6.1f, 8.0f, 30.0f, 95.0f, 190.0f, 1000.0f, 1e5f}) {
       const bool emulated = by == 3 || by == 8 || by == 30 || by == 1000 || by == 1e5f;
       list.push_back({"whole_x" + text(by), whole(by), kOne, "uniform", "uniform", emulated, by});
@@ -113,6 +115,11 @@ const std::vector<Scene>& scenes() {
     list.push_back({"one_dark_among_bright", where(one_plane, 1e-4f, 1000), kBatch, "uniform", "impulse", true, 1000});
     for (const float by : {1e-2f, 1e-3f, 1e-5f}) {
       list.push_back({"dark_x" + text(by), whole(by), kOne, "uniform", "dark", by == 1e-3f});
+    }
+    for (const float by : {3.0f, 30.0f, 1e5f}) {
+      list.push_back({"odd_x" + text(by), whole(by), kOdd, "uniform", "uniform", by == 30, by});
+      list.push_back({"odd_pixel_x" + text(by), where(one_pixel, by), kOdd, "uniform", "impulse", false});
+      list.push_back({"odd_part_x" + text(by), where(one_part, by), kOdd, "uniform", "impulse", by == 1e5f});
     }
     list.push_back({"dark_part", where(one_part, 1e-4f), kOne, "uniform", "impulse", true});
     list.push_back({"photographic_x1000", whole(1000), kOne, "textured", "textured", true, 1000});
@@ -187,17 +194,18 @@ void nothing_but_nan(const Implementation& row, Mode mode, Padding padding, floa
       for (const double w : want) {
         if (std::isfinite(w)) squares += w * w, ++finite;
       }
-      const double limit = limit_share * std::sqrt(squares / static_cast<double>(finite)) +
-                           tolerance(row, "uniform").gradient_unit / static_cast<double>(scale) /
-                               static_cast<double>(p.counted());
+      const double limit =
+          limit_share * std::sqrt(squares / static_cast<double>(finite)) +
+          tolerance(row, "uniform").gradient_unit / static_cast<double>(scale) / static_cast<double>(p.counted());
       std::int64_t wrong = 0, first = -1;
       for (std::int64_t i = 0; i < p.elements(); ++i) {
         const auto at = static_cast<std::size_t>(i);
         const bool own_plane = i / p.plane_size() == plane;
-        const bool fine = !own_plane             ? !row.repeatable || r.gradient[at] == good.gradient[at]
-                          : std::isnan(want[at]) ? std::isnan(r.gradient[at])
-                                                 : std::isnan(r.gradient[at]) ||
-                                                       std::abs(static_cast<double>(r.gradient[at]) - want[at]) <= limit;
+        const bool fine =
+            !own_plane ? !row.repeatable || r.gradient[at] == good.gradient[at]
+            : std::isnan(want[at])
+                ? std::isnan(r.gradient[at])
+                : std::isnan(r.gradient[at]) || std::abs(static_cast<double>(r.gradient[at]) - want[at]) <= limit;
         if (!fine && wrong++ == 0) first = i;
       }
       EXPECT_EQ(wrong, 0) << "elements; the first: plane " << first / p.plane_size() << ", row "
@@ -235,9 +243,8 @@ const RegisterTests registration(register_all);
 
 // That the scenes do what they are there for: a row that holds pixels in fp16, as it comes, fails beyond fp16's range.
 TEST(RangeScenes, ShowARowWithoutARange) {
-  Implementation row = *std::find_if(all_rows().begin(), all_rows().end(), [](const Implementation& r) {
-    return r.device == Device::cpu && !r.baseline;
-  });
+  Implementation row = *std::find_if(all_rows().begin(), all_rows().end(),
+                                     [](const Implementation& r) { return r.device == Device::cpu && !r.baseline; });
   const auto inner = row.value;
   row.value = [inner](const Problem& p, const Arguments& a) {
     std::vector<float> x(a.x, a.x + p.elements()), y(a.y, a.y + p.elements());

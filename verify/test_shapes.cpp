@@ -36,8 +36,10 @@ const std::vector<Kind>& kinds() {
                         [=](const CaseSpec& c) { return c.problem.height == h && c.problem.width == w; }});
       }
     }
-    list.push_back({"prime height", [](const CaseSpec& c) { return c.problem.height > 12 && is_prime(c.problem.height); }});
-    list.push_back({"prime width", [](const CaseSpec& c) { return c.problem.width > 12 && is_prime(c.problem.width); }});
+    list.push_back(
+        {"prime height", [](const CaseSpec& c) { return c.problem.height > 12 && is_prime(c.problem.height); }});
+    list.push_back(
+        {"prime width", [](const CaseSpec& c) { return c.problem.width > 12 && is_prime(c.problem.width); }});
     list.push_back({"1xN", [](const CaseSpec& c) { return c.problem.height == 1 && c.problem.width > 60; }});
     list.push_back({"Nx1", [](const CaseSpec& c) { return c.problem.width == 1 && c.problem.height > 60; }});
     for (const std::int64_t offset : {4, 8, 12}) {
@@ -97,8 +99,8 @@ void gets_each_kind(const Implementation& row, Mode mode, Padding padding) {
     const auto count = std::count_if(run.begin(), run.end(), kind.is);
     const bool possible = std::any_of(could.begin(), could.end(), [&](const CaseSpec* c) { return kind.is(*c); });
     if (possible) {
-      EXPECT_GT(count, 0) << key(row) << ":" << to_string(mode) << ":" << to_string(padding) << " supports " << kind.name
-                          << ", but no case of its accuracy tests is of that kind";
+      EXPECT_GT(count, 0) << key(row) << ":" << to_string(mode) << ":" << to_string(padding) << " supports "
+                          << kind.name << ", but no case of its accuracy tests is of that kind";
     }
     if (&kind - kinds().data() < 144) {
       small += count > 0;

@@ -163,8 +163,8 @@ struct Band {
   }
 
   /// Takes a new constant for the columns to come and puts those that are kept on it: E[(t - e)^2] = E[t^2] - 2 e E[t]
-  /// + e^2. Of six pixels amid the positions that are evaluated next, the one nearest to zero. Should that be far beyond
-  /// the range of the data, ordinary pixels beside it would lose all their digits, so all are looked at.
+  /// + e^2. Of six pixels amid the positions that are evaluated next, the one nearest to zero. Should that be far
+  /// beyond the range of the data, ordinary pixels beside it would lose all their digits, so all are looked at.
   SSIM_INLINE void follow(std::int64_t column) {
     const float none = __builtin_inff();
     Pivot next{none, none};

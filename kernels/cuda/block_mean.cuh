@@ -37,7 +37,8 @@ __device__ void finish_mean(double loss, BlockMean& shared_memory, double* sums,
   const unsigned blocks = gridDim.x * gridDim.y * gridDim.z;
   const unsigned block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
   const double own = block_sum<kThreads>(loss, shared_memory);
-  // The defect leaves out the last block's sum, whichever that is: to be one early would go well whenever two are close.
+  // The defect leaves out the last block's sum, whichever that is: to be one early would go well whenever two are
+  // close.
   const bool early = SSIM_DEFECT(arrival_early);
   if (thread == 0) {
     if (!early) sums[block] = own;
