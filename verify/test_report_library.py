@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""`./suite report --library`: a right library is timed beside our rows, a wrong one gets no time, bad arguments are misuse.
+"""`./suite report --library`: a right library is timed beside our rows, a wrong one gets no time.
 
 The libraries are verify/testdata/example_row.c with its mistakes. Costs about half a minute: one figure is timed.
 """
@@ -53,7 +53,7 @@ def arguments(*given: str) -> argparse.Namespace:
 
 @pytest.fixture
 def few_tests(monkeypatch):
-    """Of the tests of `./suite check`, which are test_check.py's matter, random cases alone; and no library left over."""
+    """Of the tests of `./suite check`, which are test_check.py's matter, random cases alone; no library left over."""
     if not PROGRAM.exists() or not (BUILD / "verify" / "test_random").exists():
         pytest.skip("ssim_bench or test_random is not built in build/")
     monkeypatch.setattr(check, "ROW_TESTS", {"test_random"})

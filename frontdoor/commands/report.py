@@ -58,7 +58,7 @@ def arguments(parser):
         "--peers", action="store_true", help="time the packages themselves too, where Python can import them"
     )
     parser.add_argument(
-        "--library", metavar="PATH", help="a shared object with the functions of kernels/ssim_row.h, timed beside our rows"
+        "--library", metavar="PATH", help="a shared object with the functions of kernels/ssim_row.h, timed beside ours"
     )
     parser.add_argument("--name", metavar="NAME", help="what its row is called (default: from the file's name)")
     parser.add_argument(
