@@ -21,6 +21,7 @@
 #include "inputs.hpp"
 #include "oracle.hpp"
 #include "row_tests.hpp"
+#include "shapes.hpp"
 #include "tolerance.hpp"
 
 namespace ssim::verify {
@@ -222,6 +223,7 @@ void register_all(Registrar& registrar) {
       for (const Implementation& row : all_rows()) {
         if (row.device == Device::cuda_emulated && !scene.emulated) continue;
         if (row.device != Device::cuda && &scene.problem == &kLarge) continue;  // what a card's many blocks are for
+        if (row.baseline && !for_baselines(scene.problem)) continue;
         for (const Mode mode : kModes) {
           const std::string name = key(row) + ":" + to_string(mode) + ":" + to_string(padding) + "/" + scene.name;
           registrar.add("range", name, [&row, mode, padding, &scene, name] {
