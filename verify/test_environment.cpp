@@ -144,7 +144,7 @@ void two_host_threads(const Implementation& row, const Problem& p, Mode mode) {
 
 void a_forked_child_computes_the_same(const Implementation& row, const Problem& p, Mode mode) {
   if (!find_row(row.device, row.name)) {
-    return skip("LibTorch's own threads do not survive fork; the operator's test is python/tests/test_environment.py");
+    return skip("fork is a promise of the rows of kernels/; the operator's test is python/tests/test_environment.py");
   }
   const ImagePair im = images(p, 0);
   const Result expected = alone(row, p, mode, im);  // the parent has used its threads
@@ -216,7 +216,7 @@ void omp_num_threads(const Implementation& row, const Problem& p, Mode mode) {
   for (const char* threads : {"2", "3", "7"}) {
     const std::string other = line_of(bits_with(threads), test);
     EXPECT_NE(other, "") << bits_with(threads);  // it has run, and its mean was right
-    // LibTorch's own parallel loops may add up in another order.
+    // LibTorch's parallel loops, and a user's, may add up in another order.
     if (find_row(row.device, row.name)) {
       EXPECT_EQ(other, one) << threads << " threads";
     }
@@ -350,7 +350,7 @@ void after_an_error(const Implementation& row, const Problem& p, Mode mode) {
   const Status s = one.start();
   const cudaError_t left = cudaGetLastError();  // LibTorch would report it with its own next kernel
   synchronize(row.device);
-  if (find_row(row.device, row.name)) {
+  if (row.capturable) {
     EXPECT_TRUE(s) << s.message;
     EXPECT_TRUE(left == cudaErrorInvalidDevice || left == cudaSuccess) << cudaGetErrorString(left);
   }

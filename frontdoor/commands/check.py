@@ -19,9 +19,12 @@ from frontdoor.place import BUILD, MISUSE, ROOT, Stop
 TARGETS = [
     "verify/test_accuracy",
     "verify/test_descent",
+    "verify/test_environment",
+    "verify/test_large",
     "verify/test_photographs",
     "verify/test_properties",
     "verify/test_random",
+    "verify/test_range",
     "verify/libssim_verify_c.so",
 ]
 EXAMPLE = """./suite check --library ./libmine.so --name mine
