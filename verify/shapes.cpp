@@ -68,7 +68,7 @@ std::vector<CaseSpec> cases(Device device, Padding padding) {
   }
   // Base pointers that are not aligned to a vector.
   for (const std::int64_t offset : {4, 8, 12}) {
-    add(list, {1, 2, 21, emulated ? 35 : 83}, padding, "uniform", offset);
+    add(list, {1, 2, 31, emulated ? 47 : 83}, padding, "uniform", offset);
     add(list, {1, 1, 32, 64}, padding, "uniform", offset);
   }
   return list;
