@@ -31,9 +31,9 @@ std::string cpu_model() {
   return uname(&name) == 0 ? name.machine : "";
 }
 
-// FNV-1a of the executable: two builds of one commit with other edits or flags are not the same run.
-std::string binary_hash() {
-  std::ifstream file("/proc/self/exe", std::ios::binary);
+// FNV-1a of a file; "" where it cannot be read.
+std::string file_hash(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
   if (!file) return "";
   std::uint64_t hash = 14695981039346656037ull;
   std::string block(1 << 16, '\0');
@@ -128,7 +128,10 @@ Json host_environment(Device device, int threads) {
   if (uname(&name) == 0) environment["system"] = std::string(name.sysname) + " " + name.release + " " + name.machine;
   environment["suite"] = build::kVersion;
   add_commit(environment);
-  environment["binary"] = or_null(binary_hash());
+  // Two builds of one commit with other edits or flags are not the same run, nor are two builds of a user's library.
+  environment["binary"] = or_null(file_hash("/proc/self/exe"));
+  const char* library = std::getenv("SUITE_LIBRARY");
+  environment["library"] = library && *library ? or_null(file_hash(library)) : Json();
   char date[32];
   const std::time_t now = std::time(nullptr);
   std::tm utc{};

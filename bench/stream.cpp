@@ -116,7 +116,7 @@ void require_same_run(const std::string& path, const Json& earlier, const Json& 
   const Json& was = earlier.at("environment");
   const Json& is = present.at("environment");
   for (const char* field : {"device", "device_name", "driver", "cuda", "libtorch", "compiler", "flags", "threads",
-                            "cpu", "commit", "dirty", "binary", "offset_bytes"}) {
+                            "cpu", "commit", "dirty", "binary", "offset_bytes", "library"}) {
     compare(field, was.value(field, Json()), is.value(field, Json()));
   }
 }

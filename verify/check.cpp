@@ -31,8 +31,10 @@ struct Case::State {
   Device device;
   Problem problem;
   std::string input_class;
-  std::uint64_t seed;
-  std::int64_t offset;
+  std::string test;
+  double range = 1;
+  std::uint64_t seed = 1;
+  std::int64_t offset = 0;
   Memory x, y;
   std::uint64_t x_fingerprint = 0, y_fingerprint = 0;
 
@@ -88,19 +90,32 @@ struct Case::State {
 };
 
 Case::Case(Device device, const Problem& problem, const std::string& input_class, std::uint64_t seed,
-           std::int64_t offset) {
+           std::int64_t offset)
+    : state_(std::make_unique<State>()) {
   if (const Status status = check(problem); !status) throw std::invalid_argument(status.message);
+  state_->input_class = input_class;
+  state_->seed = seed;
+  fill(device, problem, make_images(problem, input_class, seed), offset);
+}
+
+Case::Case(Device device, const Problem& problem, const ImagePair& images, const std::string& input_class,
+           const std::string& test, double range)
+    : state_(std::make_unique<State>()) {
+  if (const Status status = check(problem); !status) throw std::invalid_argument(status.message);
+  state_->input_class = input_class;
+  state_->test = test;
+  state_->range = range;
+  fill(device, problem, images, 0);
+}
+
+void Case::fill(Device device, const Problem& problem, const ImagePair& images, std::int64_t offset) {
   std::string reason;
   if (!device_available(device, &reason)) {
     throw std::runtime_error(std::string("device ") + to_string(device) + " is not available: " + reason);
   }
-  const ImagePair images = make_images(problem, input_class, seed);
   const std::int64_t bytes = problem.elements() * static_cast<std::int64_t>(sizeof(float));
-  state_ = std::make_unique<State>();
   state_->device = device;
   state_->problem = problem;
-  state_->input_class = input_class;
-  state_->seed = seed;
   state_->offset = offset;
   state_->x = Memory(device, bytes, offset);
   state_->y = Memory(device, bytes, offset);
@@ -118,6 +133,7 @@ Device Case::device() const { return state_->device; }
 const std::string& Case::input_class() const { return state_->input_class; }
 std::uint64_t Case::seed() const { return state_->seed; }
 std::int64_t Case::offset() const { return state_->offset; }
+const std::string& Case::test() const { return state_->test; }
 const float* Case::x() const { return state_->x.as<const float>(); }
 const float* Case::y() const { return state_->y.as<const float>(); }
 
@@ -279,7 +295,7 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
   if (train) {
     scale = static_cast<double>(random_weight(c.seed()));
     const double size = allowed.peak ? state.peak : state.rms;
-    limit = std::abs(scale) * (allowed.gradient * size + allowed.gradient_unit / positions);
+    limit = std::abs(scale) * (allowed.gradient * size + allowed.gradient_unit / state.range / positions);
     worst = state.compare_gradient(buffers.gradient(), scale, limit);
     // Where the oracle's gradient is zero its RMS is no unit; 1 / N is one then.
     const double unit = std::abs(scale) * (size > 1e-9 / positions ? size : 1 / positions);
@@ -334,8 +350,9 @@ Verdict verify_row(const Implementation& row, const Case& problem_case, Mode mod
     verdict.failed = "";
     return verdict;
   }
-  const std::string name = case_name(row, problem_case, mode);
-  verdict.message = name + ": " + wrong + "\n  repeat with: ./suite test --filter '^accuracy." + name + "$'";
+  const std::string name = case_name(row, problem_case, mode), &own = problem_case.test();
+  verdict.message = (own.empty() ? name : own) + ": " + wrong + "\n  repeat with: ./suite test --filter '^" +
+                    (own.empty() ? "accuracy." + name : own) + "$'";
   return verdict;
 }
 

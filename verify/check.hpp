@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "inputs.hpp"
 #include "kernels/implementation.hpp"
 
 namespace ssim::verify {
@@ -17,6 +18,10 @@ class Case {
   /// input_class: a name from inputs.hpp. offset: bytes by which the images' base pointers are off 256-byte alignment.
   Case(Device device, const Problem& problem, const std::string& input_class, std::uint64_t seed,
        std::int64_t offset = 0);
+  /// Images that are given, to be held to the tolerance of `input_class`. `test` is the name that repeats the case;
+  /// `range`: of the images, as a multiple of the data range. Gradients are that much smaller, and so is their unit.
+  Case(Device device, const Problem& problem, const ImagePair& images, const std::string& input_class,
+       const std::string& test, double range = 1);
   ~Case();
   Case(Case&&) noexcept;
 
@@ -27,11 +32,14 @@ class Case {
   std::int64_t offset() const;
   const float* x() const;  // device memory
   const float* y() const;
+  /// The test that it is made for; "" where case_name() names it.
+  const std::string& test() const;
 
   struct State;
   State& state() const { return *state_; }
 
  private:
+  void fill(Device device, const Problem& problem, const ImagePair& images, std::int64_t offset);
   std::unique_ptr<State> state_;
 };
 

@@ -2,12 +2,12 @@
 #include "row_tests.hpp"
 
 #include <cstdlib>
+#include <cstring>
 #include <deque>
 #include <stdexcept>
 
 #include "baselines/all_rows.hpp"
 #include "kernels/registry.hpp"
-#include "memory.hpp"
 
 namespace ssim::verify {
 
@@ -60,35 +60,87 @@ void each_row_mode_padding(Registrar& registrar, const std::string& suite,
   }
 }
 
+bool same_bits(const Result& a, const Result& b) {
+  return std::memcmp(&a.mean, &b.mean, sizeof a.mean) == 0 && a.gradient.size() == b.gradient.size() &&
+         std::memcmp(a.gradient.data(), b.gradient.data(), a.gradient.size() * sizeof(float)) == 0;
+}
+
+PreparedCall::PreparedCall(const Implementation& row, const Problem& problem, Mode mode)
+    : row_(row), problem_(problem), mode_(mode) {
+  const std::int64_t bytes = problem.elements() * static_cast<std::int64_t>(sizeof(float));
+  x_ = Memory(row.device, bytes);
+  y_ = Memory(row.device, bytes);
+  mean_ = Memory(row.device, sizeof(double));
+  if (mode == Mode::train) gradient_ = Memory(row.device, bytes);
+  weight_ = Memory(row.device, sizeof(float));
+  workspace_ = Memory(row.device, row.workspace_bytes(problem, mode));
+  if (workspace_.bytes() == 0) return;
+  const Status status = init_workspace(row.device, workspace_.data(), workspace_.bytes());
+  if (!status) throw std::runtime_error(status.message);
+}
+
+void PreparedCall::upload(const std::vector<float>& x, const std::vector<float>& y, float weight) {
+  x_.upload(x.data());
+  y_.upload(y.data());
+  set_weight(weight);
+  synchronize(row_.device);
+}
+
+void PreparedCall::poison(unsigned char workspace_byte) {
+  mean_.fill(0xFF);
+  gradient_.fill(0xFF);
+  if (workspace_.bytes() > kControlBytes) {
+    workspace_.fill(workspace_byte, kControlBytes, workspace_.bytes() - kControlBytes);
+  }
+  synchronize(row_.device);
+}
+
+Status PreparedCall::start(void* stream, int threads) const {
+  const bool train = mode_ == Mode::train;
+  return call(row_, problem_, mode_,
+              {.x = x_.as<const float>(),
+               .y = y_.as<const float>(),
+               .weight = train ? weight_.as<const float>() : nullptr,
+               .mean = mean_.as<double>(),
+               .grad_x = train ? gradient_.as<float>() : nullptr,
+               .workspace = workspace_.bytes() ? workspace_.data() : nullptr,
+               .workspace_bytes = workspace_.bytes(),
+               .stream = stream,
+               .threads = threads});
+}
+
+double PreparedCall::mean() const {
+  double mean = 0;
+  mean_.download(&mean);
+  return mean;
+}
+
+Result PreparedCall::result() const {
+  Result result{.mean = mean(), .gradient = {}};
+  if (mode_ == Mode::train) result.gradient = gradient_.download<float>();
+  return result;
+}
+
+std::string PreparedCall::damage() const {
+  for (const Memory* memory : {&x_, &y_, &mean_, &gradient_, &weight_, &workspace_}) {
+    if (std::string damage = memory->damage(); !damage.empty()) return "memory was " + damage;
+  }
+  if (workspace_.bytes() == 0) return "";
+  std::vector<unsigned char> block(static_cast<std::size_t>(kControlBytes));
+  workspace_.download(block.data(), 0, kControlBytes);
+  for (const unsigned char byte : block) {
+    if (byte) return "the control block of the workspace is not zero";
+  }
+  return "";
+}
+
 Result run_row(const Implementation& row, const Problem& problem, Mode mode, const std::vector<float>& x,
                const std::vector<float>& y, float weight, int threads) {
-  const std::int64_t bytes = problem.elements() * static_cast<std::int64_t>(sizeof(float));
-  const bool train = mode == Mode::train;
-  Memory on_x(row.device, bytes), on_y(row.device, bytes), mean(row.device, sizeof(double));
-  Memory grad(row.device, train ? bytes : 0), on_weight(row.device, sizeof(float));
-  Memory workspace(row.device, row.workspace_bytes(problem, mode));
-  on_x.upload(x.data());
-  on_y.upload(y.data());
-  on_weight.upload(&weight);
-  if (workspace.bytes()) {
-    if (const Status s = init_workspace(row.device, workspace.data(), workspace.bytes()); !s) {
-      throw std::runtime_error(s.message);
-    }
-  }
-  const Arguments arguments{.x = on_x.as<const float>(),
-                            .y = on_y.as<const float>(),
-                            .weight = train ? on_weight.as<const float>() : nullptr,
-                            .mean = mean.as<double>(),
-                            .grad_x = train ? grad.as<float>() : nullptr,
-                            .workspace = workspace.bytes() ? workspace.data() : nullptr,
-                            .workspace_bytes = workspace.bytes(),
-                            .threads = threads};
-  if (const Status s = call(row, problem, mode, arguments); !s) throw std::runtime_error(s.message);
+  PreparedCall prepared(row, problem, mode);
+  prepared.upload(x, y, weight);
+  if (const Status s = prepared.start(nullptr, threads); !s) throw std::runtime_error(s.message);
   synchronize(row.device);
-  Result result;
-  mean.download(&result.mean);
-  if (train) result.gradient = grad.download<float>();
-  return result;
+  return prepared.result();
 }
 
 }  // namespace ssim::verify

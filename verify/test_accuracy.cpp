@@ -5,7 +5,6 @@
 //   build/verify/test_accuracy --match '^accuracy.cpu:stream:train:same:1x3x37x53/uniform/7$'
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <array>
 #include <regex>
 #include <set>
@@ -13,6 +12,7 @@
 #include "baselines/all_rows.hpp"
 #include "inputs.hpp"
 #include "row_tests.hpp"
+#include "shapes.hpp"
 
 namespace ssim::verify {
 namespace {
@@ -48,75 +48,6 @@ Problem problem_of(const Shape& s, Padding padding) {
   return {.batch = s[0], .channels = s[1], .height = s[2], .width = s[3], .padding = padding};
 }
 
-void add_spec(std::vector<CaseSpec>& list, const Shape& shape, Padding padding, const std::string& input_class,
-              std::int64_t offset = 0) {
-  const Problem problem = problem_of(shape, padding);
-  if (check(problem)) list.push_back({problem, input_class, offset});
-}
-
-// Cases for rows of a device. Emulated rows are some thousand times slower, so they get the small end of each list.
-std::vector<CaseSpec> cases(Device device, Padding padding) {
-  const bool emulated = device == Device::cuda_emulated;
-  std::vector<CaseSpec> list;
-  // Every class once on a shape that is a multiple of nothing.
-  const Shape odd = emulated ? Shape{1, 1, 19, 37} : Shape{2, 3, 37, 53};
-  for (const InputClass& c : input_classes()) add_spec(list, odd, padding, c.name);
-  if (!emulated) {
-    for (const InputClass& c : input_classes()) add_spec(list, {1, 2, 150, 203}, padding, c.name);
-  }
-  // Smaller than the window in both directions.
-  for (std::int64_t h = 1; h <= 12; ++h) {
-    for (std::int64_t w = 1; w <= 12; ++w) {
-      if (!emulated || h == w || (h * 5 + w * 3) % 13 == 0) add_spec(list, {1, 1, h, w}, padding, "uniform");
-    }
-  }
-  // Around powers of two, thin ones, primes, channels.
-  std::vector<Shape> shapes = {{1, 1, 1, 67},  {1, 1, 67, 1},  {1, 1, 11, 131}, {1, 1, 131, 11},
-                               {3, 1, 13, 17}, {1, 4, 23, 29}, {1, 7, 16, 12}};
-  for (const std::int64_t n : {15, 16, 17, 31, 32, 33}) shapes.push_back({1, 1, n, 96 - n});
-  if (!emulated) {
-    for (const std::int64_t n : {63, 64, 65, 127, 128, 129, 255, 256, 257}) shapes.push_back({1, 1, n, 320 - n});
-    for (const Shape& s : {Shape{1, 1, 1, 4099},
-                           {1, 1, 4099, 1},
-                           {1, 1, 12, 2503},
-                           {1, 1, 2503, 12},
-                           {2, 2, 101, 211},
-                           {5, 3, 61, 67},
-                           {66000, 1, 3, 2},
-                           {70001, 1, 11, 11},
-                           {1, 3, 256, 256},
-                           {1, 1, 300, 2100}}) {
-      shapes.push_back(s);
-    }
-  }
-  for (const Shape& s : shapes) {
-    add_spec(list, s, padding, "uniform");
-    if (s[2] * s[3] < 200 * 200) add_spec(list, s, padding, "local");
-  }
-  // Base pointers that are not aligned to a vector.
-  for (const std::int64_t offset : {4, 8, 12}) {
-    add_spec(list, {1, 2, 21, emulated ? 35 : 83}, padding, "uniform", offset);
-    add_spec(list, {1, 1, 24, 64}, padding, "uniform", offset);
-  }
-  return list;
-}
-
-// Baselines may take a second for what a kernel does in a millisecond; their kernels are LibTorch's, so the small
-// problems are what they are checked on here (bench checks them on what it times).
-bool for_baselines(const Problem& p) { return p.elements() <= 16000 && p.planes() <= 16; }
-
-// A row's own seams: one less than a tile, a tile, one more, and two with a rest.
-void add_tiles(std::vector<CaseSpec>& list, const Tile& tile, Padding padding, bool emulated) {
-  if (tile.height <= 0 && tile.width <= 0) return;
-  const std::int64_t h = tile.height > 0 ? tile.height : 13, w = tile.width > 0 ? tile.width : 13;
-  for (const std::int64_t d : {-1, 0, 1}) {
-    add_spec(list, {1, 1, std::max<std::int64_t>(1, h + d), std::max<std::int64_t>(1, w + d)}, padding, "uniform");
-    if (emulated && d != 1) continue;
-    add_spec(list, {1, 1, 2 * h + d, w + 3}, padding, "textured");
-    add_spec(list, {1, 1, h + 3, 2 * w + d}, padding, "textured");
-  }
-}
-
 // A name of the form above that is given in full, even if it is in no list.
 void add_named(Walker& walker) {
   static const std::regex form(
@@ -149,10 +80,8 @@ void register_all(Registrar& registrar) {
       }
       for (const Implementation& row : all_rows()) {
         if (row.device != device) continue;
-        std::vector<CaseSpec> tiles;
-        add_tiles(tiles, row.tile, padding, device == Device::cuda_emulated);
-        for (const CaseSpec& spec : tiles) {
-          for (const Mode mode : kModes) walker.add(row, mode, spec, seed());
+        for (const Mode mode : kModes) {
+          for (const Seam& seam : seams(row, mode, padding)) walker.add(row, mode, seam.spec, seed());
         }
       }
     }

@@ -19,9 +19,12 @@ from frontdoor.place import BUILD, MISUSE, ROOT, Stop
 TARGETS = [
     "verify/test_accuracy",
     "verify/test_descent",
+    "verify/test_environment",
+    "verify/test_large",
     "verify/test_photographs",
     "verify/test_properties",
     "verify/test_random",
+    "verify/test_range",
     "verify/libssim_verify_c.so",
 ]
 EXAMPLE = """./suite check --library ./libmine.so --name mine
@@ -98,7 +101,8 @@ def check_library(args, context, environment) -> int:
     environment.update(SUITE_LIBRARY=args.library, SUITE_LIBRARY_NAME=args.name, SUITE_DEVICE=args.device)
     # Not the mutants, whose executable is no test of this row.
     tests = [t for t in test.registered(context) if "rows" in t.suites and t.name in ROW_TESTS]
-    args.filter, args.jobs = f"(cpu|cuda):{args.name}(:|/|$)", min(2, len(os.sched_getaffinity(0)))
+    where = "(cpu|cuda)" if args.device == "auto" else args.device
+    args.filter, args.jobs = f"{where}:{args.name}(:|/|$)", min(2, len(os.sched_getaffinity(0)))
     return test.run_tests(args, tests, environment, remember=False)
 
 

@@ -5,18 +5,23 @@ Sets up what is missing and builds first. Writes report.md, report.json, report.
 Ctrl-C or a kill keeps what was measured; --resume goes on from there. Exit status 1 if a row gave a wrong result.
 Under torchrun or srun each process takes its part on its own GPU, and the first one makes one report of all.
 
+--library PATH times a shared object with the functions of kernels/ssim_row.h beside ours, as a row of its own, once all
+tests of `./suite check --library` have passed; a wrong one gets no time, and nothing is measured: exit status 1.
+
 --from DIR measures nothing: it makes tables, CSV and pictures anew from what DIR holds. --check DIR says how old the
 figures in DIR are; exit status 1 if kernels/ or bench/ changed since.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import shutil
 from pathlib import Path
 
 from frontdoor import machine, shard
+from frontdoor.commands import check as own
 from frontdoor.options import regex
 from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
 
@@ -26,6 +31,7 @@ EXAMPLE = """./suite report
 ./suite report --set sweep --out reports/out/sweep --resume
 torchrun --no-python --nproc-per-node 8 ./suite report --set sweep
 ./suite report --peers --upstream-protocol
+./suite report --library ./libmine.so --name mine
 ./suite report --from reports/results/h200 --out /tmp/again
 ./suite report --check reports/results/h200"""
 
@@ -52,6 +58,10 @@ def arguments(parser):
         "--peers", action="store_true", help="time the packages themselves too, where Python can import them"
     )
     parser.add_argument(
+        "--library", metavar="PATH", help="a shared object with the functions of kernels/ssim_row.h, timed beside ours"
+    )
+    parser.add_argument("--name", metavar="NAME", help="what its row is called (default: from the file's name)")
+    parser.add_argument(
         "--upstream-protocol", action="store_true", help="the published benchmark's own protocol too, labelled as that"
     )
     parser.add_argument(
@@ -63,7 +73,7 @@ def needs(args) -> tuple[str, list[str]]:
     if args.check or args.source:
         return "python", []
     # The packages are timed beside our operator, through Python, and the baselines, through ctypes.
-    return "build", [] if args.peers else TARGETS
+    return "build", [] if args.peers else TARGETS + (own.TARGETS if args.library else [])
 
 
 def check(args):
@@ -72,12 +82,20 @@ def check(args):
     for flag, folder in (("--check", args.check), ("--from", args.source)):
         if folder and not folder.is_dir():
             raise Stop(MISUSE, f"report: {flag} {folder}: no such folder")
+    if args.name and not args.library:
+        raise Stop(MISUSE, f"report: --name {args.name} goes with --library PATH, the row that it names")
+    if args.library and (args.check or args.source):
+        raise Stop(MISUSE, f"report: --library {args.library}: --check and --from measure nothing")
+    if args.library and shard.here():
+        raise Stop(MISUSE, f"report: --library {args.library}: by one process alone, not under torchrun or srun")
     if args.check:
         return
     if args.source and not (args.source / SAMPLES).is_file():
         raise Stop(MISUSE, f"report: --from {args.source}: there is no {SAMPLES} in it")
     if args.device == "cuda" and not machine.have_driver():
         raise Stop(CANNOT, "report: --device cuda: there is no CUDA device here")
+    if args.library:
+        args.library, args.name = own.library_row(args.library, args.name)
     try:
         args.out.mkdir(parents=True, exist_ok=True)
         probe = args.out / ".writable"
@@ -111,6 +129,19 @@ def _begin(args, samples: Path) -> None:
     elif args.resume:
         say(f"--resume: {relative(samples)} holds nothing yet, so this is a first run")
     args.set, args.device, args.filter = args.set or "claim", args.device or "auto", args.filter or ""
+
+
+def _verify_library(args, context) -> bool:
+    """Runs `./suite check` on the device of the report; from here on the library is a row of the benchmark."""
+    device = args.device if args.device != "auto" else "cuda" if machine.have_driver() else "cpu"
+    say(f"{args.library} as {device}:{args.name}: verifying it")
+    asked = argparse.Namespace(library=args.library, name=args.name, device=device)
+    status = own.check_library(asked, context, context.environment())
+    if status == MISUSE:
+        raise Stop(MISUSE, f"report: --library {args.library}: no test of it on device {device}; it says itself "
+                           "(ssim_row_supports) where it runs, and --device chooses")  # fmt: skip
+    os.environ.update(SUITE_LIBRARY=args.library, SUITE_LIBRARY_NAME=args.name)
+    return status == GOOD
 
 
 def _pass(context, args, samples: Path, settings: str, state: Path = STATE) -> int:
@@ -206,6 +237,9 @@ def run(args, context):
         return sharded_report.run(args, context, part, _pass, _render)
     samples = args.out / SAMPLES
     _begin(args, samples)
+    if args.library and not _verify_library(args, context):
+        warn(f"report: {args.name} ({args.library}) is wrong, see above: it gets no time, and nothing was measured")
+        return WRONG
     wrong = False
     status = GOOD
     for settings in ("best", "stock"):

@@ -2,7 +2,8 @@
 """run every test that this machine can run
 
 Builds first. Ends in one line, `N passed, N failed, N skipped`, that counts test cases; exit status 0 only if nothing
-failed and something ran. What was skipped is listed with the reason. SUITE_REQUIRE_GPU=1 turns GPU skips into failures.
+failed and something ran. What was skipped is listed with the reason. SUITE_REQUIRE_GPU=1 turns GPU skips into failures;
+SUITE_LARGE=1 adds problems of more than 2^31 elements, for which a card needs 30 to 80 GB.
 """
 
 import json

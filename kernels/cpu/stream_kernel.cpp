@@ -81,6 +81,9 @@ struct Pivot {
   float s, d;
 };
 
+/// Whether it is more than four times the range that the constants are made for.
+SSIM_INLINE bool beyond(const Sweep& sweep, float v) { return v * v > 160000 * sweep.c1; }
+
 template <bool kTrain>
 struct Band {
   const Sweep& sweep;
@@ -145,8 +148,23 @@ struct Band {
     }
   }
 
+  /// Puts into `next` what is nearest to zero of all that this step and the columns that are kept are made of.
+  [[gnu::noinline, gnu::cold]] void look_at_all(std::int64_t column, Pivot& next) const {
+    const std::int64_t end_row = least(row + kBlock + kReach, sweep.height);
+    const std::int64_t end_column = least(column + kBlock, sweep.width);
+    for (std::int64_t r = most(row - kReach, 0); r < end_row; ++r) {
+      for (std::int64_t c = most(column - kKept, 0); c < end_column; ++c) {
+        const float s = x[r * sweep.width + c] + y[r * sweep.width + c];
+        const float d = x[r * sweep.width + c] - y[r * sweep.width + c];
+        if (__builtin_fabsf(s) < __builtin_fabsf(next.s)) next.s = s;
+        if (__builtin_fabsf(d) < __builtin_fabsf(next.d)) next.d = d;
+      }
+    }
+  }
+
   /// Takes a new constant for the columns to come and puts those that are kept on it: E[(t - e)^2] = E[t^2] - 2 e E[t]
-  /// + e^2. Of six pixels amid the positions that are evaluated next, the one nearest to zero.
+  /// + e^2. Of six pixels amid the positions that are evaluated next, the one nearest to zero. Should that be far
+  /// beyond the range of the data, ordinary pixels beside it would lose all their digits, so all are looked at.
   SSIM_INLINE void follow(std::int64_t column) {
     const float none = __builtin_inff();
     Pivot next{none, none};
@@ -162,6 +180,7 @@ struct Band {
       }
     }
     if (!(next.s < none && next.d < none)) return;
+    if (beyond(sweep, next.s) || beyond(sweep, next.d)) look_at_all(column, next);
     const Pivot by{next.s - pivot.s, next.d - pivot.d};
     pivot = next;
     if ((by.s == 0 && by.d == 0) || SSIM_DEFECT(pivot_not_moved)) return;
@@ -298,10 +317,8 @@ struct Band {
     for (std::int64_t step = first_step - (task.column_begin > 0); step <= last_step; ++step) {
       const std::int64_t column = step * kBlock;
       if (has_fields) {
-        if (step == 0) {
-          read_nothing(0, kKept);
-        }
         if (shifted) follow(column);
+        if (step == 0) read_nothing(0, kKept);  // behind it: to be put on another constant would cost digits
         read(column);
         if (step >= first_step) evaluate(column - kBehind);
       }
@@ -320,10 +337,11 @@ bool small(const Sweep& sweep) {
 }
 
 /// s and d at the nine pixels of a 3 x 3 grid over the task, of each the one nearest to zero: subtracting it makes
-/// nothing larger where the image is all brighter, and little harm where it is not. NaN and Inf are passed over.
+/// nothing larger where the image is all brighter, and little harm where it is not. NaN and Inf are passed over, and so
+/// is what lies far beyond the range of the data: some of the task may not.
 Pivot typical(const Sweep& sweep, const Task& task, std::int64_t plane) {
   if (small(sweep)) return {0, 0};
-  const float none = __builtin_inff();
+  const float none = __builtin_inff();  // beyond any range
   Pivot best{none, none};
   for (int i = 1; i < 6; i += 2) {
     for (int j = 1; j < 6; j += 2) {
@@ -335,7 +353,7 @@ Pivot typical(const Sweep& sweep, const Task& task, std::int64_t plane) {
       if (__builtin_fabsf(d) < __builtin_fabsf(best.d)) best.d = d;
     }
   }
-  return {best.s < none ? best.s : 0, best.d < none ? best.d : 0};
+  return {beyond(sweep, best.s) ? 0 : best.s, beyond(sweep, best.d) ? 0 : best.d};
 }
 
 template <bool kTrain>

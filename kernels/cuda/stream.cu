@@ -12,6 +12,7 @@
 // Cost: 8 (12) bytes of DRAM and 80 (140) FMA an element, one launch, the mean included.
 // Run: ./suite test --filter 'cuda.*:stream' ; ./suite profile stream
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
 
 #include "primitives_tensor.cuh"
@@ -97,6 +98,7 @@ Plan plan(const Problem& p, bool train, const Card& card, int pairs, double& tim
   work.strips = static_cast<int>(strips);
   work.first_row = first_row;
   work.first_column = first_column;
+  work.most = 400 * std::sqrt(p.c1);
   work.rows = static_cast<int>(rows);
   const int workers_a_block = train ? 1 : kValueWarps;
   time = cut(work, p.planes() * strips, card.multiprocessors, card.resident(train, pairs) * workers_a_block, train);

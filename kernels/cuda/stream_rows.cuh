@@ -24,6 +24,7 @@ struct Work {
   int height, width, margin;       // positions closer than margin to the edge do not count
   int strip, strips, rows, pitch;  // columns of a strip, strips of a plane, rows of a strip and from strip to strip
   int first_row, first_column;     // of the first strip
+  float most;                      // that a pivot may be: four times the range of the data
 };
 
 /// A worker's next run of rows in one strip.
@@ -152,7 +153,8 @@ __device__ __forceinline__ void clear(float (&pending)[kFields][kColumns][10]) {
 }
 
 /// About the mean of s in a plane, the same for every worker; four pixels' will do. On bright flat images it makes the
-/// gradient's error 100 times smaller. 0 where that is no number.
+/// gradient's error 100 times smaller. 0 where that is no number, or far beyond the range of the data: one bright pixel
+/// among the four would cost all others their digits.
 __device__ inline float find_pivot(const Work& work, const Run& run) {
   if (work.height < kWindow || work.width < kWindow) return 0;  // the zeros around weigh more than the image
   float sum = 0;
@@ -163,7 +165,7 @@ __device__ inline float find_pivot(const Work& work, const Run& run) {
     sum += load_readonly(run.x + at) + load_readonly(run.y + at);
   }
   const float pivot = 0.25f * sum;
-  return pivot > -1e30f && pivot < 1e30f ? pivot : 0.0f;
+  return pivot > -work.most && pivot < work.most ? pivot : 0.0f;
 }
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE::streaming
