@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 
 from reports import claims as judging
-from reports import calibration, quote, verdict
+from reports import accuracy, calibration, quote, verdict
 from reports.assemble import STOCK, assemble
 from reports.extras import load as load_extras
 from reports.stream import Key, read
@@ -214,7 +214,7 @@ def _skipped(report: dict) -> list[dict]:
     return [{"what": w, "reason": r.replace("|", "\\|"), "count": n} for (w, r), n in counted.items()]
 
 
-def markdown(report: dict, spec: dict, pictures: dict[str, str]) -> str:
+def markdown(report: dict, spec: dict, pictures: dict[str, str], errors: dict | None = None) -> str:
     loader = jinja2.FileSystemLoader(HERE)
     template = jinja2.Environment(loader=loader, keep_trailing_newline=True, autoescape=False).get_template(
         "report.md.j2"
@@ -250,6 +250,7 @@ def markdown(report: dict, spec: dict, pictures: dict[str, str]) -> str:
         memory=_memory(report),
         upstream=_upstream(report),
         peers=_peers(report),
+        accuracy=accuracy.sentence(errors),
     )
 
 
@@ -296,12 +297,15 @@ def write(stream: Path, folder: Path) -> tuple[dict, str]:
     from reports import plots
 
     spec = judging.load()
-    report = assemble(read(stream), spec, extras=load_extras(Path(stream).parent))
+    extras = load_extras(Path(stream).parent)
+    report = assemble(read(stream), spec, extras=extras)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = plots.draw(report, spec, folder)
     _put(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     _put(folder / "report.csv", comma_separated(report))
-    _put(folder / "report.md", markdown(report, spec, pictures))
+    _put(folder / "report.md", markdown(report, spec, pictures, extras.accuracy))
+    if extras.accuracy:
+        _put(folder / accuracy.PAGE, accuracy.page(extras.accuracy))
     return report, terminal(report, spec)
 
 
