@@ -49,6 +49,9 @@ struct Implementation {
   bool repeatable = true;
   /// CUDA: the emulation computes the same bits where neither contracts. False for tensor cores, which it only models.
   bool exact_in_emulation = true;
+  /// Sums of products in tensor cores, which cut off where others round, by taps of fp16, which are off the Gaussian by
+  /// 7.5e-6 in all (tensor_weights.hpp). Where images are flat that is a bias, which no mean averages out.
+  bool fp16_taps = false;
   /// "" = yes, else the reason why not. Never a silent skip.
   std::function<std::string(const Problem&, Mode)> supports;
   /// 0, or at least kControlBytes.

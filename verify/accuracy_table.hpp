@@ -18,10 +18,10 @@ inline constexpr double kMany = 1000;
 
 /// Worst over all cases of a row and class; a gradient that no case has leaves its fields at 0.
 struct Worst {
-  double mean = 0, mean_of_many = 0;   // |mean - oracle|, over all cases and over those of kMany positions or more
-  double mean_rooted = 0;              // |mean - oracle| * sqrt(positions)
-  double loss = 0;                     // relative to 1 - SSIM
-  double gradient = 0, unit = 0;       // in units of its RMS (or peak, or 1 / N: check.hpp), and of 1 / N
+  double mean = 0, mean_of_many = 0;  // |mean - oracle|, over all cases and over those of kMany positions or more
+  double mean_rooted = 0;             // |mean - oracle| * sqrt(positions)
+  double loss = 0;                    // relative to 1 - SSIM
+  double gradient = 0, unit = 0;      // in units of its RMS (or peak, or 1 / N: check.hpp), and of 1 / N
   double corner = 0, edge = 0, interior = 0;
   double mean_share = 0, gradient_share = 0;  // of what is allowed
   std::string mean_at, gradient_at;           // problem; problem and position

@@ -88,8 +88,8 @@ inline ImagePair golden_images(const Problem& problem, const std::string& kind) 
       const std::vector<float> degraded = golden_degradation(photo, how);
       for (std::int64_t i = 0; i < problem.elements(); ++i) {
         const std::int64_t plane = i / problem.plane_size(), row = i % problem.plane_size() / problem.width;
-        const std::int64_t from = (plane * photo.height + photo.height / 2 + row) * photo.width + photo.width / 2 +
-                                  i % problem.width;
+        const std::int64_t from =
+            (plane * photo.height + photo.height / 2 + row) * photo.width + photo.width / 2 + i % problem.width;
         pair.x.push_back(photo.rgb[static_cast<std::size_t>(from)]);
         pair.y.push_back(degraded[static_cast<std::size_t>(from)]);
       }
@@ -115,13 +115,14 @@ inline std::vector<PackageCase> package_cases() {
     const Problem problem{shape.at(0), shape.at(1), shape.at(2), shape.at(3), Padding::valid};
     ImagePair pair = golden_images(problem, stored.at("kind"));
     for (const auto& [name, values] : {std::pair{"x_first_last", &pair.x}, {"y_first_last", &pair.y}}) {
-      if (values->front() != stored.at(name).at(0).get<float>() || values->back() != stored.at(name).at(1).get<float>()) {
+      if (values->front() != stored.at(name).at(0).get<float>() ||
+          values->back() != stored.at(name).at(1).get<float>()) {
         throw std::runtime_error(stored.at("kind").get<std::string>() + ": not the images of the stored values");
       }
     }
-    cases.push_back({stored.at("kind").get<std::string>() + " " + stored.at("shape").dump(), problem,
-                     std::move(pair.x), std::move(pair.y), stored.at("value_fp32"), stored.at("value_fp64"),
-                     stored.at("gradient_fp32"), stored.at("gradient_fp64")});
+    cases.push_back({stored.at("kind").get<std::string>() + " " + stored.at("shape").dump(), problem, std::move(pair.x),
+                     std::move(pair.y), stored.at("value_fp32"), stored.at("value_fp64"), stored.at("gradient_fp32"),
+                     stored.at("gradient_fp64")});
   }
   return cases;
 }

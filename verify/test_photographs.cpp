@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Values of others: every row gives scikit-image's SSIM of the photographs and their degradations (golden/skimage.json),
-// and the value and the gradient that pytorch-msssim 1.0.0 has in fp64 of crops and of synthetic images
-// (golden/pytorch_msssim.json).
+// Values of others: every row gives scikit-image's SSIM of the photographs and their degradations
+// (golden/skimage.json), and the value and the gradient that pytorch-msssim 1.0.0 has in fp64 of crops and of synthetic
+// images (golden/pytorch_msssim.json).
 #include <gtest/gtest.h>
 
 #include "compare.hpp"
