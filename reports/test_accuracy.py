@@ -54,8 +54,11 @@ def test_what_is_wrong_or_infinite_is_seen(tmp_path):
     assert "| cpu:stream | 52 | 3 | infinite (uniform) | 4.3e-06 (uniform) | infinite |" in page
 
 
-@pytest.mark.parametrize("damage", ["{", "[]", '{"schema": 2, "rows": [1]}', '{"schema": 1, "rows": []}',
-                                    '{"schema": 1, "command": "", "environment": {"commit": ""}, "rows": [{}]}'])  # fmt: skip
+DAMAGED = ["{", "[]", '{"schema": 2, "rows": [1]}', '{"schema": 1, "rows": []}']
+DAMAGED += ['{"schema": 1, "command": "", "environment": {"commit": ""}, "rows": [{}]}']
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
 def test_damage(tmp_path, damage):
     assert accuracy.load(tmp_path) is None
     (tmp_path / accuracy.FILE).write_text(damage)

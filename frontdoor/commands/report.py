@@ -179,7 +179,8 @@ def _accuracy(context, samples: Path) -> int:
     say("the worst error of each row on each input class")
     device = read(samples).environment.get("device")
     rows = "^cuda:" if device == "cuda" else "^(cpu|cuda-emulated):"
-    command = [str(ROOT / "build" / "verify" / "ssim_accuracy"), "--filter", rows, "--out", str(samples.with_name(FILE))]
+    program = ROOT / "build" / "verify" / "ssim_accuracy"
+    command = [str(program), "--filter", rows, "--out", str(samples.with_name(FILE))]
     return run_child(command, context.environment(), STATE / "accuracy.log")
 
 
