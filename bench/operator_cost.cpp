@@ -3,7 +3,8 @@
 //
 // Host cost is the time until the calls are enqueued: on CUDA kBatch calls back to back, few enough to fit into the
 // device's queue, and the wait for them outside of the clock. On the CPU the kernel is part of the call; the lines
-// `production` are the same kernel without LibTorch, so the difference is the operator's.
+// `production` are the same kernel without LibTorch, so the difference is the operator's; the lines `autograd` are
+// forward and backward of a node that computes nothing, so the difference to those of the operator is ours.
 // Google Benchmark repeats and prints medians:
 //
 //     build/bench/ssim_operator_cost --device cuda
@@ -20,6 +21,8 @@
 #include <c10/core/AutogradState.h>
 #include <c10/util/ThreadLocalDebugInfo.h>
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -33,6 +36,7 @@
 #include "kernels/registry.hpp"
 #include "kernels/torch/bridge.hpp"
 #include "kernels/torch/fused_ssim.hpp"
+#include "kernels/torch/node.hpp"
 #include "kernels/torch/switches.hpp"
 #include "key.hpp"
 
@@ -112,6 +116,31 @@ class Bare {
   Arguments arguments_;
 };
 
+/// What LibTorch itself needs for a step: a node that computes nothing hands over a gradient that nobody fills.
+struct EmptyNode final : torch::autograd::Node {
+  at::Tensor gradient;
+  std::string name() const override { return "EmptyNode"; }
+  torch::autograd::variable_list apply(torch::autograd::variable_list&&) override { return {std::move(gradient)}; }
+};
+
+void empty_step(const Images& images) {
+  images.leaf.mutable_grad().reset();
+  const auto node = op::make_node<EmptyNode>();
+  node->set_next_edges(torch::autograd::collect_next_edges(images.leaf));
+  node->gradient = at::empty_like(images.x);
+  at::Tensor result = images.one.detach();
+  torch::autograd::set_history(result, node);
+  result.backward();
+}
+
+/// Without the thread that autograd keeps for the device, as under torch.autograd.set_multithreading_enabled(False).
+void in_one_thread(const std::function<void()>& step) {
+  const bool before = c10::AutogradState::get_tls_state().get_multithreading_enabled();
+  c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
+  step();
+  c10::AutogradState::get_tls_state().set_multithreading_enabled(before);
+}
+
 void measure(benchmark::State& state, Device device, const std::function<void()>& call) {
   for (int i = 0; i < kBatch; ++i) call();
   wait(device);
@@ -150,13 +179,9 @@ void add_all(Device device, const Shape& shape) {
     fused_ssim(images.leaf, images.y).backward();
   };
   add(name("operator:forward_backward"), device, step);
-  // Without the thread that autograd keeps for the device, as under torch.autograd.set_multithreading_enabled(False).
-  add(name("operator:forward_backward_one_thread"), device, [step] {
-    const bool before = c10::AutogradState::get_tls_state().get_multithreading_enabled();
-    c10::AutogradState::get_tls_state().set_multithreading_enabled(false);
-    step();
-    c10::AutogradState::get_tls_state().set_multithreading_enabled(before);
-  });
+  add(name("operator:forward_backward_one_thread"), device, [step] { in_one_thread(step); });
+  add(name("autograd:empty_node"), device, [images] { empty_step(images); });
+  add(name("autograd:empty_node_one_thread"), device, [images] { in_one_thread([&] { empty_step(images); }); });
   add(name("operator:forward_backward_of_given_factor"), device, [images] {
     images.leaf.mutable_grad().reset();
     fused_ssim(images.leaf, images.y).backward(images.one);

@@ -37,6 +37,9 @@
   defect(partials_row_off, gradient) \
   defect(ring_index, oracle) \
   defect(padding_ignored, oracle) \
+  defect(shift_ignored, oracle) \
+  defect(row_before_read, oracle) \
+  defect(next_plane_read, oracle) \
   /* planes and grids */ \
   defect(batch_ignored, oracle) \
   defect(wrong_plane_partials, gradient) \

@@ -240,7 +240,7 @@ std::string test_tensor_ring() {
   constexpr int kPlanes = 5, kRows = 13, kColumns = 12, kBoxes = 4 * kPlanes;
   const Floats in(kPlanes * kRows * kColumns), out(kBoxes * kBoxRows * kBoxColumns);
   TensorMap map;
-  if (Status s = make_tensor_map(map, in, kPlanes, kRows, kColumns, kBoxRows, kBoxColumns); !s) return s.message;
+  if (Status s = make_tensor_map(map, in, kPlanes, kRows, kColumns, kColumns, kBoxRows, kBoxColumns); !s) return s.message;
   if (Status s = run("tensor_ring", tensor_ring, 160, sizeof(TensorRing), map, kBoxes, static_cast<float*>(out)); !s) {
     return s.message;
   }
@@ -445,7 +445,7 @@ const std::vector<BrokenKernel>& broken_tensor_kernels() {
        [] {
          const Floats in(64);
          TensorMap map;
-         if (Status s = make_tensor_map(map, in, 1, 4, 16, 4, 4); !s) return s;
+         if (Status s = make_tensor_map(map, in, 1, 4, 16, 16, 4, 4); !s) return s;
          return run("copy_box_misaligned", copy_box_misaligned, 32, sizeof(Stage), map);
        }},
       {"load_matrix_misaligned", "rows of a matrix at addresses that are only 8-byte aligned",

@@ -120,7 +120,28 @@ def test_misuse(tmp_path):
     assert stop.value.code == 2
 
 
-def test_committed_budget_has_no_spills():
+def test_spills_with_a_reason_are_held_to_their_bytes():
+    allowed = {"80": {"k": {"bytes": 8, "because": "measured faster so"}}}
+    assert not gate.compare({"80": {"k": kernel(spills=8)}}, {"80": {"k": kernel(spills=8)}}, allowed)[0]
+    failures, _ = gate.compare({"80": {"k": kernel(spills=8)}}, {"80": {"k": kernel(spills=12)}}, allowed)
+    assert failures == ["sm_80 k: spills 12 bytes; 8 are allowed"]
+
+
+def test_names_of_instantiations():
+    names = {
+        "_ZN4ssim4cuda12tensor_cores14tensor_forwardINS1_8CopyFeedILi4EEEEEvNS1_8WithMapsIXEE": "tensor_forward<CopyFeed,4>",
+        "_ZN4ssim4cuda12tensor_cores12tensor_trainINS1_4MapsEEEvNS1_8WithMapsINS1_15TrainParametersET_EE": "tensor_train<Maps>",
+        "_ZN4ssim4cuda13tiled_forwardILi1EEEvPf": "tiled_forward<1>",
+        "_ZN4ssim4cuda5naiveEv": "naive",
+    }
+    assert {gate.kernel_name(mangled) for mangled in names} == set(names.values())
+
+
+def test_committed_budget_has_no_spills_but_those_with_a_reason():
     budget = json.loads((gate.ROOT / "verify/resource_budget.json").read_text())
     assert budget["kernels"]
-    assert not [k for kernels in budget["kernels"].values() for k in kernels.values() if k["spills"]]
+    allowed = budget.get("spills_allowed", {})
+    assert all(len(entry["because"]) > 20 for kernels in allowed.values() for entry in kernels.values())
+    for arch, kernels in budget["kernels"].items():
+        for name, kernel in kernels.items():
+            assert kernel["spills"] <= allowed.get(arch, {}).get(name, {}).get("bytes", 0), (arch, name)

@@ -288,14 +288,14 @@ bool registers_move() {
   return found.capability == 90 && found.registers >= 64;
 }
 
-/// fp32 planes of height x width, contiguous; the base and the rows must be multiples of 16 bytes.
+/// fp32 planes of height x width, `pitch` floats from row to row; the base, the pitch and a box's rows must be
+/// multiples of 16 bytes.
 inline Status make_tensor_map(TensorMap& result, const float* base, std::int64_t planes, std::int64_t height,
-                              std::int64_t width, int box_height, int box_width) {
-  if (reinterpret_cast<std::uintptr_t>(base) % 16 != 0 || width % 4 != 0 || box_width % 4 != 0) {
+                              std::int64_t width, std::int64_t pitch, int box_height, int box_width) {
+  if (reinterpret_cast<std::uintptr_t>(base) % 16 != 0 || pitch % 4 != 0 || box_width % 4 != 0) {
     return Status::error(Status::Code::unsupported,
-                         "tensor map: base %p, rows of %lld and a box of %d floats must be "
-                         "multiples of 16 bytes",
-                         static_cast<const void*>(base), static_cast<long long>(width), box_width);
+                         "tensor map: base %p, a pitch of %lld and a box of %d floats must be multiples of 16 bytes",
+                         static_cast<const void*>(base), static_cast<long long>(pitch), box_width);
   }
   using Encode = decltype(&cuTensorMapEncodeTiled);
   static std::atomic<void*> known{nullptr};
@@ -310,7 +310,7 @@ inline Status make_tensor_map(TensorMap& result, const float* base, std::int64_t
   }
   const cuuint64_t sizes[3] = {static_cast<cuuint64_t>(width), static_cast<cuuint64_t>(height),
                                static_cast<cuuint64_t>(planes)};
-  const cuuint64_t strides[2] = {sizes[0] * 4, sizes[0] * sizes[1] * 4};
+  const cuuint64_t strides[2] = {static_cast<cuuint64_t>(pitch) * 4, static_cast<cuuint64_t>(pitch) * sizes[1] * 4};
   const cuuint32_t box[3] = {static_cast<cuuint32_t>(box_width), static_cast<cuuint32_t>(box_height), 1};
   const cuuint32_t steps[3] = {1, 1, 1};
   const CUresult status = reinterpret_cast<Encode>(function)(
@@ -319,6 +319,15 @@ inline Status make_tensor_map(TensorMap& result, const float* base, std::int64_t
       CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
   if (status == CUDA_SUCCESS) return {};
   return Status::error(Status::Code::device_error, "cuTensorMapEncodeTiled: error %d", static_cast<int>(status));
+}
+
+/// One thread: asks for the map itself, which lies in memory.
+__device__ __forceinline__ void prefetch_map(const TensorMap& map) {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("prefetch.tensormap [%0];" ::"l"(&map.map) : "memory");
+#else
+  (void)map;
+#endif
 }
 
 /// One thread: brings the box that begins at (plane, row, column) to shared memory, 128-byte aligned; zeros where the

@@ -125,7 +125,7 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   auto* counter = reinterpret_cast<unsigned*>(base);
   auto* sums = reinterpret_cast<double*>(base + kControlBytes);
   const dim3 grid(static_cast<unsigned>(made.blocks));
-  const double count = static_cast<double>(p.counted());
+  const double inverse_count = 1 / static_cast<double>(p.counted());
   const auto aligned = [&](const void* pointer) {
     return p.width % 4 == 0 && reinterpret_cast<std::uintptr_t>(pointer) % sizeof(Vector<4>) == 0;
   };
@@ -134,12 +134,12 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   const float c2 = static_cast<float>(2 * kScale * kScale * static_cast<double>(p.c2));
   const float scale = static_cast<float>(kScale);
   if (!train) {
-    const Value all{made.work, c1 * kShrink * kShrink, c2, scale, count, sums, counter, a.mean};
+    const Value all{made.work, c1 * kShrink * kShrink, c2, scale, inverse_count, sums, counter, a.mean};
     return launch("stream_value", vectors ? stream_value<true> : stream_value<false>, grid, dim3(kValueThreads),
                   sizeof(ValueShared), a.stream, all);
   }
-  const float gradient_scale = static_cast<float>(4 * kScale / count);
-  const Train all{made.work, c1, c2, scale, gradient_scale, count, a.weight, a.grad_x, sums, counter, a.mean};
+  const float gradient_scale = static_cast<float>(4 * kScale * inverse_count);
+  const Train all{made.work, c1, c2, scale, gradient_scale, inverse_count, a.weight, a.grad_x, sums, counter, a.mean};
   const auto start = [&]<int kPairs>(std::integral_constant<int, kPairs>) {
     return launch("stream_train", vectors ? stream_train<true, kPairs> : stream_train<false, kPairs>, grid,
                   dim3(64 * kPairs), sizeof(TrainShared<kPairs>), a.stream, all);

@@ -13,18 +13,19 @@ namespace {
 
 int origin_column(const Problem& p) { return p.padding == Padding::valid ? kHalo & ~3 : 0; }
 
-/// Strips of a plane, `width` columns each.
-std::int64_t strips(const Problem& p, int width) {
+/// Not divided yet.
+Plan plan(const Problem& p, int together) {
   const std::int64_t end = p.padding == Padding::valid ? p.width - kHalo : p.width;
-  return (end - origin_column(p) + width - 1) / width;
-}
-
-/// Groups of a strip.
-std::int64_t groups(const Problem& p) { return (p.counted_height() + kGroup - 1) / kGroup; }
-
-/// Steps of all strips.
-std::int64_t line_length(const Problem& p, int boxes) {
-  return p.planes() * strips(p, boxes * kBoxColumns) * (groups(p) + 2);
+  return {.planes = static_cast<int>(p.planes()),
+          .strips = static_cast<int>((end - origin_column(p) + kBoxColumns - 1) / kBoxColumns),
+          .groups = static_cast<int>((p.counted_height() + kGroup - 1) / kGroup),
+          .together = together,
+          .lead = 1,
+          .strip_columns = kBoxColumns,
+          .origin_column = origin_column(p),
+          .origin_row = p.padding == Padding::valid ? kHalo : 0,
+          .share = 0,
+          .longer = 0};
 }
 
 template <typename Feed>
@@ -39,7 +40,7 @@ std::int64_t workspace_bytes(const Problem&, Mode) {
 
 std::string supports(const Problem& p, Mode mode) {
   if (mode == Mode::train) return "value only";
-  if (line_length(p, 1) > std::int64_t{1} << 30) return "up to 2^30 steps of 128 columns and 8 rows";
+  if (line_length(plan(p, 1)) > std::int64_t{1} << 30) return "up to 2^30 steps of 128 columns and 8 rows";
   return within_range(p, 80);
 }
 
@@ -50,29 +51,22 @@ Cost cost(const Problem& p, Mode) {
 
 template <typename Feed>
 Status launch_forward(const Problem& problem, const Arguments& arguments) {
-  const Plan plan{.strips = static_cast<int>(strips(problem, Feed::kBoxes * kBoxColumns)),
-                  .groups = static_cast<int>(groups(problem)),
-                  .lead = 1,
-                  .strip_columns = Feed::kBoxes * kBoxColumns,
-                  .origin_column = origin_column(problem),
-                  .origin_row = problem.padding == Padding::valid ? kHalo : 0,
-                  .share = 0,
-                  .longer = 0};
-  const std::int64_t outputs = problem.planes() * plan.strips * plan.groups;
+  const Plan whole = plan(problem, Feed::kBoxes);
+  const std::int64_t outputs = output_steps(whole);
   const std::int64_t most = most_blocks<Feed>(), blocks = outputs < most ? outputs : most;
-  Parameters p{};
-  fill(p, problem, arguments, plan, blocks);
+  ForwardParameters<Feed> p{};
+  fill(p, problem, arguments, whole, blocks);
   if constexpr (Feed::kUsesMaps) {
-    const Status status = make_maps(p.map_x, p.map_y, problem, arguments, kGroup, kLoadColumns);
+    const Status status = make_maps(p.maps, problem, arguments);
     if (!status) return status;
   }
   const dim3 grid(static_cast<unsigned>(blocks));
   if constexpr (Feed::kBoxes > 1) {
-    return launch("tensor_forward_wide", tensor_forward_wide, grid, dim3(kWideThreads), sizeof(ForwardMemory<Feed>),
-                  arguments.stream, p);
-  } else {
-    return launch("tensor_forward", tensor_forward<Feed::kCopyBytes>, grid, dim3(32 * Feed::kWarps),
+    return launch("tensor_forward_wide", tensor_forward_wide<Feed>, grid, dim3(kWideThreads<Feed>),
                   sizeof(ForwardMemory<Feed>), arguments.stream, p);
+  } else {
+    return launch("tensor_forward", tensor_forward<Feed>, grid, dim3(32 * Feed::kWarps), sizeof(ForwardMemory<Feed>),
+                  arguments.stream, p);
   }
 }
 
@@ -80,17 +74,24 @@ Status launch_forward(const Problem& problem, const Arguments& arguments) {
 template <typename Feed>
 std::int64_t longest(const Problem& p) {
   const std::int64_t blocks = most_blocks<Feed>();
-  const std::int64_t share = (line_length(p, Feed::kBoxes) + blocks - 1) / blocks + 2;
+  const std::int64_t share = (line_length(plan(p, Feed::kBoxes)) + blocks - 1) / blocks + 2;
   return share * Feed::kBoxes * (blocks / multiprocessors());
+}
+
+template <typename AnyMaps>
+Status value_by_maps(const Problem& problem, const Arguments& arguments) {
+  using Wide = ProducedFeed<AnyMaps>;
+  using Narrow = TensorFeed<AnyMaps>;
+  if (registers_move<tensor_forward_wide<Wide>>() && longest<Wide>(problem) <= longest<Narrow>(problem)) {
+    return launch_forward<Wide>(problem, arguments);
+  }
+  return launch_forward<Narrow>(problem, arguments);
 }
 
 Status value(const Problem& problem, const Arguments& arguments, FeedChoice choice) {
   const bool copies_16 = aligned(problem, arguments);
-  if (choice == FeedChoice::best && can_copy_boxes<tensor_forward<0>>() && copies_16 && boxes_fit(problem)) {
-    if (registers_move<tensor_forward_wide>() && longest<ProducedFeed>(problem) <= longest<TensorFeed>(problem)) {
-      return launch_forward<ProducedFeed>(problem, arguments);
-    }
-    return launch_forward<TensorFeed>(problem, arguments);
+  if (choice == FeedChoice::best && can_copy_boxes<tensor_forward<TensorFeed<Maps>>>() && boxes_fit(problem)) {
+    return copies_16 ? value_by_maps<Maps>(problem, arguments) : value_by_maps<RowMaps>(problem, arguments);
   }
   if (copies_16) return launch_forward<CopyFeed<16>>(problem, arguments);
   return launch_forward<CopyFeed<4>>(problem, arguments);

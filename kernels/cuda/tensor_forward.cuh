@@ -20,52 +20,89 @@ namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
 struct ForwardTotal {
   double done;     // of segments that are through
   float2 segment;  // half of the current one's, in two fp32 numbers
-  int counts;      // bit i: the lane's column g + 8 i counts
-  int rows_left;   // from the next output group to the last row that counts
 };
 
-/// One warp's state.
+/// What counts of the current segment.
+struct ForwardPlace {
+  int counts;     // bit i: the lane's column g + 8 i does
+  int rows_left;  // from the next output group to the last row that does
+};
+
+/// One warp's state. kRoomy: there are registers for what is kept in shared memory otherwise.
+template <typename AnyParameters, bool kRoomy>
 class ForwardWarp {
  public:
-  __device__ __forceinline__ ForwardWarp(const Parameters& p, ForwardTotal& total, fallback::Buffer& buffer)
-      : p_(p), total_(total), buffer_(buffer), statistics_(p.statistics) {
-    total_ = {0, {0, 0}, 0, 0};
+  __device__ __forceinline__ ForwardWarp(const AnyParameters& p, ForwardTotal& total, ForwardPlace& place,
+                                         fallback::Buffer& buffer)
+      : p_(p), total_(total), place_(place), buffer_(buffer), statistics_(p.statistics) {
+    total_ = {0, {0, 0}};
   }
 
-  __device__ __forceinline__ void begin(const Segment& segment) {
+  /// The plane's sample is waited for in begin().
+  __device__ __forceinline__ static SamplePixels ask(const AnyParameters& p, const Segment& segment) {
+    const Place place = place_of_warp(p, segment);
+    return sample_pixels(p.x, p.y, place.plane < p.plan.planes ? place.plane : 0, p.height, p.width);
+  }
+
+  __device__ __forceinline__ void begin(const Segment& segment, const SamplePixels& sampled) {
+    const Place place = place_of_warp(p_, segment);
+    const bool any = place.plane < p_.plan.planes;
     const int g = threadIdx.x % 32 / 4;
     int counts = 0;
     for (int i = 0; i < 4; ++i) {
-      const int column = segment.column + static_cast<int>(threadIdx.x / 32) * kWarpColumns + 8 * i + g;
-      if (column >= p_.margin && column < p_.width - p_.margin) counts |= 1 << i;
+      const int column = place.column + 8 * i + g;
+      if (any && column >= p_.margin && column < p_.width - p_.margin) counts |= 1 << i;
     }
-    total_.counts = counts;
-    const Sample sample = plane_sample(p_.x, p_.y, segment.plane, p_.height, p_.width, p_.statistics.range);
+    here().counts = counts;
+    column_ = place.column - kReach;
+    const int row = p_.plan.origin_row + segment.first * kGroup + static_cast<int>(threadIdx.x % 32 / 4);
+    shifts_ = shifts_of(p_.maps, static_cast<std::int64_t>(place.plane) * p_.height + row, p_.width);
+    const Sample sample = plane_sample(sampled, p_.statistics.range);
     statistics_.begin(sample);
-    if (sample.bright) total_.segment.x = kNotFinite;
-    total_.rows_left = p_.height - 2 * p_.margin - segment.first * kGroup;
+    if (any && sample.bright) total_.segment.x = kNotFinite;
+    here().rows_left = p_.height - 2 * p_.margin - segment.first * kGroup;
   }
 
   template <int kSlot, bool kOutput, typename AnyFeed>
-  __device__ __forceinline__ void step(AnyFeed& feed) {
+  __device__ __forceinline__ void step(AnyFeed& feed, const Zeros& zeros) {
     const auto& stage = feed.acquire();
-    const int pixel = first_pixel(current_thread());
+    const auto pixels = [&] {
+      if constexpr (AnyFeed::kRowsApart) {
+        // Those of the group below the output, which the first two steps do not have yet.
+        const int ahead = kOutput ? kGroup : kSlot == 1 ? 0 : -kGroup;
+        const int row = p_.height - p_.margin - here().rows_left + ahead;
+        return pixels_of(stage, zeros, shifts_, row, p_.height, column_);
+      } else {
+        return pixels_of(stage);
+      }
+    };
     statistics_.step<kSlot, kOutput>(
-        &stage.x[0][0][0] + pixel, &stage.y[0][0][0] + pixel, [&] { feed.release(); },
+        pixels(), [&] { feed.release(); },
         [&](int tile, float(&out)[kStatistics][4]) {
-          const int rows = total_.rows_left;
-          if (tile == 1) total_.rows_left = rows - kGroup;
+          const int rows = here().rows_left;
+          if (tile == 1) here().rows_left = rows - kGroup;
           if (rows < kGroup) keep_rows(out, rows);
-          const int counts = total_.counts >> 2 * tile;
-          const float left = pair(out, 0), right = pair(out, 2);
-          loss_ += (counts & 1 ? left : 0) + (counts & 2 ? right : 0);
+          if constexpr (kRoomy) {
+            add_pair(out, 0, loss_[2 * tile]);
+            add_pair(out, 2, loss_[2 * tile + 1]);
+          } else {
+            const int counts = here().counts >> 2 * tile;
+            float left = 0, right = 0;
+            add_pair(out, 0, left);
+            add_pair(out, 2, right);
+            loss_[0] += (counts & 1 ? left : 0) + (counts & 2 ? right : 0);
+          }
         });
   }
 
   /// Adds what the steps since the last call gave to the segment's total.
   __device__ __forceinline__ void flush() {
-    add_to_total(total_.segment, loss_);
-    loss_ = 0;
+    float sum = 0;
+    for (int i = 0; i < kSums; ++i) {
+      sum += !kRoomy || here().counts & 1 << i ? loss_[i] : 0;
+      loss_[i] = 0;
+    }
+    add_to_total(total_.segment, sum);
   }
 
   /// Adds the segment's total, or what plain fp32 makes of the warp's columns where fp16 could not hold them.
@@ -75,10 +112,8 @@ class ForwardWarp {
       const fallback::Images images{p_.x, p_.y, p_.width, p_.height, p_.margin, p_.c1, p_.c2};
       const int first = p_.plan.origin_row + segment.first * kGroup, end = first + segment.outputs * kGroup;
       const int last = p_.height - p_.margin;
-      sum = fallback::value(images,
-                            {segment.plane, segment.column + static_cast<int>(threadIdx.x / 32) * kWarpColumns, first,
-                             end < last ? end : last},
-                            buffer_);
+      const Place place = place_of_warp(p_, segment);
+      sum = fallback::value(images, {place.plane, place.column, first, end < last ? end : last}, buffer_);
     }
     total_.done += sum;
     total_.segment = {0, 0};
@@ -98,51 +133,89 @@ class ForwardWarp {
   }
 
   /// (1 - SSIM) / 2 of two rows of one column, over one reciprocal: (m g + a e) / ((a + m)(g + e)).
-  __device__ __forceinline__ float pair(const float (&out)[kStatistics][4], int i) {
+  __device__ __forceinline__ void add_pair(const float (&out)[kStatistics][4], int i, float& loss) {
     float above[2], below[2];
     for (int j = 0; j < 2; ++j) {
       const Terms t = statistics_.terms(out, i + j);
       above[j] = fma(t.m, t.g, t.a * t.e);
       below[j] = (t.a + t.m) * (t.g + t.e);
     }
-    return fma(above[0], below[1], above[1] * below[0]) * reciprocal_fast(below[0] * below[1]);
+    loss = fma(fma(above[0], below[1], above[1] * below[0]), reciprocal_fast(below[0] * below[1]), loss);
   }
 
-  const Parameters& p_;
+  __device__ __forceinline__ static Place place_of_warp(const AnyParameters& p, const Segment& segment) {
+    const int warp = threadIdx.x / 32;
+    const Place place = place_of(p.plan, segment.strip + warp / kWarpsOfBox);
+    return {place.plane, place.column + warp % kWarpsOfBox * kWarpColumns};
+  }
+
+  __device__ __forceinline__ ForwardPlace& here() {
+    if constexpr (kRoomy) {
+      return own_;
+    } else {
+      return place_;
+    }
+  }
+
+  static constexpr int kSums = kRoomy ? 4 : 1;
+
+  const AnyParameters& p_;
   ForwardTotal& total_;
+  ForwardPlace& place_;
   fallback::Buffer& buffer_;
   Statistics statistics_;
-  float loss_ = 0;  // (1 - SSIM) / 2
+  ForwardPlace own_ = {0, 0};
+  int column_ = 0;  // of the warp's first pixels
+  Shifts shifts_ = {0, 0};
+  float loss_[kSums] = {};  // (1 - SSIM) / 2, one a column of the lane where there is room
 };
+
+template <typename Feed>
+using ForwardParameters = WithMaps<Parameters, typename Feed::Maps>;
 
 template <typename Feed>
 struct ForwardMemory {
   typename Feed::Memory feed;
   ForwardTotal totals[32 * Feed::kWarps];
+  ForwardPlace places[32 * Feed::kWarps];
   fallback::Buffer buffers[Feed::kWarps];
+  Zeros zeros;
   BlockMean mean;
 };
 
 /// The block's share of the work, by the warps that compute; the sum of 1 - SSIM over the positions of this lane.
 template <typename Feed>
-__device__ __forceinline__ double forward(const Parameters& p, Feed& feed, ForwardMemory<Feed>& memory) {
-  ForwardWarp warp(p, memory.totals[threadIdx.x], memory.buffers[threadIdx.x / 32]);
-  feed.begin();
+__device__ __forceinline__ double forward(const ForwardParameters<Feed>& p, Feed& feed, ForwardMemory<Feed>& memory) {
+  // Three blocks a multiprocessor with tensor copies, or registers taken over: that leaves a few.
+  using Warp = ForwardWarp<ForwardParameters<Feed>, Feed::kUsesMaps && kRegistersMove>;
   Segment segment;
-  for (int done = 0; next_segment(p.plan, done, segment);) {
-    warp.begin(segment);
-    warp.template step<0, false>(feed);
-    warp.template step<1, false>(feed);
+  int done = 0;
+  const bool any = next_segment(p.plan, done, segment);
+  SamplePixels sampled{0, 0};
+  if (any) sampled = Warp::ask(p, segment);  // first of all, because it takes long to come
+  Warp warp(p, memory.totals[threadIdx.x], memory.places[threadIdx.x], memory.buffers[threadIdx.x / 32]);
+  if (Feed::kRowsApart && threadIdx.x < sizeof(Zeros) / sizeof(float)) memory.zeros.value[threadIdx.x] = 0;
+  feed.begin();
+  bool ready = false;
+  for (bool more = any; more;) {
+    warp.begin(segment, sampled);
+    if (!ready) feed.ready();
+    ready = true;
+    warp.template step<0, false>(feed, memory.zeros);
+    warp.template step<1, false>(feed, memory.zeros);
     for (int left = segment.outputs;;) {
-      warp.template step<0, true>(feed);
+      warp.template step<0, true>(feed, memory.zeros);
       if (--left == 0) break;
-      warp.template step<1, true>(feed);
+      warp.template step<1, true>(feed, memory.zeros);
       warp.flush();
       if (--left == 0) break;
     }
     warp.flush();
     warp.end(segment);
+    more = next_segment(p.plan, done, segment);
+    if (more) sampled = Warp::ask(p, segment);
   }
+  if (!ready) feed.ready();
   feed.finish();
   return warp.total();
 }
@@ -152,48 +225,53 @@ __device__ __forceinline__ double forward(const Parameters& p, Feed& feed, Forwa
 template <typename Feed>
 constexpr int resident_blocks(int shared_bytes) {
   const int fit = shared_bytes / static_cast<int>(sizeof(ForwardMemory<Feed>) + 1024);
-  return fit < 1 ? 1 : fit < kMostResident ? fit : kMostResident;
+  return fit < 1 ? 1 : fit < Feed::kResident ? fit : Feed::kResident;
 }
 
-/// Bytes of one asynchronous copy; 0: tensor copies.
-template <int kCopyBytes>
-using FeedOf = std::conditional_t<kCopyBytes == 0, TensorFeed, CopyFeed<kCopyBytes>>;
-
-/// Blocks of four warps, three on a multiprocessor.
-template <int kCopyBytes>
-__global__ void __launch_bounds__(32 * kWarpsOfBox, resident_blocks<FeedOf<kCopyBytes>>(kSharedBytesOfMultiprocessor))
-    tensor_forward(const __grid_constant__ Parameters p) {
-  using Feed = FeedOf<kCopyBytes>;
+/// Blocks of four warps, two or three on a multiprocessor.
+template <typename Feed>
+__global__ void __launch_bounds__(32 * kWarpsOfBox, resident_blocks<Feed>(kSharedBytesOfMultiprocessor))
+    tensor_forward(const __grid_constant__ ForwardParameters<Feed> p) {
   auto& memory = shared<ForwardMemory<Feed>>();
   Feed feed(p, memory.feed);
   const double total = forward(p, feed, memory);
-  finish_mean<32 * Feed::kWarps>(total, memory.mean, p.sums, p.counter, p.count, p.mean);
+  finish_mean<32 * Feed::kWarps>(total, memory.mean, p.sums, p.counter, p.inverse_count, p.mean);
 }
 
-inline constexpr int kWideThreads = 32 * (ProducedFeed::kWarps + ProducedFeed::kProducerWarps);
+template <typename Feed>
+inline constexpr int kWideThreads = 32 * (Feed::kWarps + Feed::kProducerWarps);
 
 /// One block of twelve warps on a multiprocessor, and four whose registers the twelve take over.
-__global__ void __launch_bounds__(kWideThreads, 1) tensor_forward_wide(const __grid_constant__ Parameters p) {
+template <typename Feed>
+__global__ void __launch_bounds__(kWideThreads<Feed>, 1)
+    tensor_forward_wide(const __grid_constant__ ForwardParameters<Feed> p) {
   if constexpr (kRegistersMove) {
-    auto& memory = shared<ForwardMemory<ProducedFeed>>();
-    constexpr int kProducer = 32 * ProducedFeed::kWarps;
-    if (threadIdx.x == kProducer) memory.feed.init(ProducedFeed::kWarps);
-    sync_block();
+    auto& memory = shared<ForwardMemory<Feed>>();
+    constexpr int kProducer = 32 * Feed::kWarps;
     double total = 0;
     if (threadIdx.x < kProducer) {
-      raise_registers<ProducedFeed::kRegisters>();
-      ProducedFeed feed(memory.feed);
+      raise_registers<Feed::kRegisters>();
+      Feed feed(memory.feed);
       total = forward(p, feed, memory);
     } else {
-      lower_registers<ProducedFeed::kProducerRegisters>();
+      lower_registers<Feed::kProducerRegisters>();
       if (threadIdx.x == kProducer) {
-        memory.feed.cursor.begin();
-        while (memory.feed.load(p.plan, p.map_x, p.map_y)) {
+        p.maps.prefetch();
+        memory.feed.init(Feed::kWarps);
+      }
+      const int part = static_cast<int>(threadIdx.x - kProducer) / 32;
+      const bool asks = threadIdx.x % 32 == 0 && part < Feed::kAskers;
+      if (asks) memory.feed.begin(part);
+      // Before the barrier, because it takes long to come.
+      if (asks && Feed::kAskers == 1) memory.feed.load(p.plan, p.maps, p.height, part);
+      sync_block();
+      if (asks) {
+        while (memory.feed.load(p.plan, p.maps, p.height, part)) {
         }
       }
       sync_warp();
     }
-    finish_mean<kWideThreads>(total, memory.mean, p.sums, p.counter, p.count, p.mean);
+    finish_mean<kWideThreads<Feed>>(total, memory.mean, p.sums, p.counter, p.inverse_count, p.mean);
   }
 }
 

@@ -6,7 +6,7 @@
 #include <string>
 
 #include "../implementation.hpp"
-#include "primitives_tensor.cuh"
+#include "tensor_feed.cuh"
 
 namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
 
@@ -22,8 +22,10 @@ inline bool aligned(const Problem& problem, const Arguments& arguments) {
          reinterpret_cast<std::uintptr_t>(arguments.y) % 16 == 0;
 }
 
-/// Whether images of this size can be described to tensor copies.
-inline bool boxes_fit(const Problem& problem) { return problem.plane_size() < (std::int64_t{1} << 37); }
+/// Whether images of this size can be described to tensor copies: strides below 2^40 bytes, rows below 2^31.
+inline bool boxes_fit(const Problem& problem) {
+  return problem.plane_size() < (std::int64_t{1} << 37) && problem.planes() * problem.height < (std::int64_t{1} << 32);
+}
 
 /// "" where the size, the constants and the device are within what 32-bit indices and fp16 operands allow.
 inline std::string within_range(const Problem& p, int capability) {
@@ -43,12 +45,32 @@ inline std::string within_range(const Problem& p, int capability) {
   return "";
 }
 
-inline Status make_maps(TensorMap& map_x, TensorMap& map_y, const Problem& problem, const Arguments& arguments,
-                        int box_height, int box_width) {
+inline Status make_maps(Maps& maps, const Problem& p, const Arguments& arguments) {
   const Status status =
-      make_tensor_map(map_x, arguments.x, problem.planes(), problem.height, problem.width, box_height, box_width);
+      make_tensor_map(maps.x, arguments.x, p.planes(), p.height, p.width, p.width, kGroup, kLoadColumns);
   if (!status) return status;
-  return make_tensor_map(map_y, arguments.y, problem.planes(), problem.height, problem.width, box_height, box_width);
+  return make_tensor_map(maps.y, arguments.y, p.planes(), p.height, p.width, p.width, kGroup, kLoadColumns);
+}
+
+inline Status make_row_maps(TensorMap (&maps)[4], int& first_shift, const Problem& p, const float* base) {
+  const std::int64_t rows = p.planes() * p.height;
+  const auto shift_of = [](const float* row) {
+    return static_cast<int>(reinterpret_cast<std::uintptr_t>(row) / sizeof(float) % 4);
+  };
+  first_shift = shift_of(base);
+  for (int i = 0; i < 4; ++i) {
+    const float* const first = base + i * p.width;
+    const int shift = shift_of(first);
+    const Status status = make_tensor_map(maps[i], first - shift, 1, (rows - i + 3) / 4, p.width + shift, 4 * p.width,
+                                          kGroup / 4, kLoadColumns);
+    if (!status) return status;
+  }
+  return {};
+}
+
+inline Status make_maps(RowMaps& maps, const Problem& p, const Arguments& arguments) {
+  const Status status = make_row_maps(maps.x, maps.shift_x, p, arguments.x);
+  return status ? make_row_maps(maps.y, maps.shift_y, p, arguments.y) : status;
 }
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores

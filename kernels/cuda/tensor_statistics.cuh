@@ -48,6 +48,15 @@ struct StatisticsParameters {
   float range;               // of the data, as C1 has it
 };
 
+/// The lane's tap. By eleven uniform loads, because one by 32 addresses goes through the constant cache 32 times.
+__device__ __forceinline__ unsigned lane_tap(const StatisticsParameters& p) {
+  const unsigned lane = threadIdx.x % 32;
+  unsigned tap = 0;
+#pragma unroll
+  for (unsigned i = 0; i < kWindow; ++i) tap = lane == i ? p.weights[i] : tap;
+  return tap;
+}
+
 inline StatisticsParameters statistics_parameters(const Problem& problem) {
   StatisticsParameters p{};
   for (int i = 0; i < 32; ++i) p.weights[i] = half_tap_bits(i);
@@ -64,17 +73,22 @@ inline StatisticsParameters statistics_parameters(const Problem& problem) {
 
 /// What a kernel needs to know. Rows and columns are those of the image.
 struct Parameters {
-  TensorMap map_x, map_y;  // tensor copies alone
   const float *x, *y;
   int width, height;
   int margin;  // positions nearer to the edge do not count
   Plan plan;
   StatisticsParameters statistics;
   float c1, c2;  // of the formula
-  double count;
+  double inverse_count;
   double* sums;
   unsigned* counter;
   double* mean;
+};
+
+/// With what the feed needs.
+template <typename Base, typename Maps>
+struct WithMaps : Base {
+  Maps maps;
 };
 
 /// All of it but the maps, for a plan that is not divided yet.
@@ -86,11 +100,11 @@ inline void fill(Parameters& p, const Problem& problem, const Arguments& argumen
   p.height = static_cast<int>(problem.height);
   p.margin = problem.padding == Padding::valid ? kHalo : 0;
   p.plan = plan;
-  divide(p.plan, problem.planes(), blocks);
+  divide(p.plan, blocks);
   p.statistics = statistics_parameters(problem);
   p.c1 = problem.c1;
   p.c2 = problem.c2;
-  p.count = static_cast<double>(problem.counted());
+  p.inverse_count = 1 / static_cast<double>(problem.counted());
   char* base = static_cast<char*>(arguments.workspace);
   p.counter = reinterpret_cast<unsigned*>(base);
   p.sums = reinterpret_cast<double*>(base + kControlBytes);
@@ -107,14 +121,23 @@ struct Sample {
   bool dark;    // all below a hundredth of it: fp16 would round them too much for the gradient
 };
 
-/// Whole warp.
-__device__ __forceinline__ Sample plane_sample(const float* x, const float* y, int plane, int height, int width,
-                                               float range) {
+/// A lane's pixel of each image, asked for some time before plane_sample needs them.
+struct SamplePixels {
+  float x, y;
+};
+
+__device__ __forceinline__ SamplePixels sample_pixels(const float* x, const float* y, int plane, int height,
+                                                      int width) {
   const int lane = threadIdx.x % 32;
   const int row = static_cast<int>(static_cast<std::int64_t>(2 * (lane / 8) + 1) * height / 8);
   const int column = static_cast<int>(static_cast<std::int64_t>(2 * (lane % 8) + 1) * width / 16);
   const std::int64_t at = (static_cast<std::int64_t>(plane) * height + row) * width + column;
-  const float one = load_readonly(x + at), other = load_readonly(y + at);
+  return {load_readonly(x + at), load_readonly(y + at)};
+}
+
+/// Whole warp.
+__device__ __forceinline__ Sample plane_sample(const SamplePixels& pixels, float range) {
+  const float one = pixels.x, other = pixels.y;
   float sum = one + other;
   for (int mask = 16; mask > 0; mask /= 2) sum += shuffle_xor(sum, mask);
   float mean = sum / 32;
@@ -135,7 +158,7 @@ struct Terms {
 class Statistics {
  public:
   __device__ __forceinline__ explicit Statistics(const StatisticsParameters& p) : p_(p) {
-    weights_.load(p.weights[threadIdx.x % 32], p.weights[31]);
+    weights_.load(lane_tap(p), p.weights[31]);
   }
 
   /// At the top of a strip or of a part of one.
@@ -149,14 +172,16 @@ class Statistics {
   }
 
   /// Takes the next 8 rows into slot kSlot; with kOutput calls output(tile, statistics) for the 8 rows before them.
-  /// x and y: the lane's first pixel in a stage; release() is called when the stage has been read.
-  template <int kSlot, bool kOutput, typename Release, typename Output>
-  __device__ __forceinline__ void step(const float* x, const float* y, Release release, Output output) {
+  /// release() is called when the stage has been read.
+  template <int kSlot, bool kOutput, typename AnyPixels, typename Release, typename Output>
+  __device__ __forceinline__ void step(const AnyPixels& pixels, Release release, Output output) {
     float sums[2][kStatistics][4] = {};
 #pragma unroll
     for (int block = 0; block < 3; ++block) {
       Split operands[kStatistics];
-      load(x + 16 * block, y + 16 * block, operands);
+      float4 x, y;
+      load(pixels, block, x, y);
+      form(x, y, operands);
       if (block == 2) release();
       for (int tile = 0; tile < 2; ++tile) {
         const int part = block - tile;  // of the tile's 32 columns
@@ -198,8 +223,21 @@ class Statistics {
   __device__ __forceinline__ unsigned minus_identity() const { return weights_.minus_identity; }
 
  private:
-  __device__ __forceinline__ void load(const float* x, const float* y, Split (&operands)[kStatistics]) {
-    const float4 a = *reinterpret_cast<const float4*>(x), b = *reinterpret_cast<const float4*>(y);
+  __device__ __forceinline__ static void load(const Pixels& from, int block, float4& x, float4& y) {
+    x = *reinterpret_cast<const float4*>(from.x + 16 * block);
+    y = *reinterpret_cast<const float4*>(from.y + 16 * block);
+  }
+
+  __device__ __forceinline__ static void load(const ShiftedPixels& from, int block, float4& x, float4& y) {
+    const float* const a = (block == 0 ? from.first_x : from.x) + 16 * block;
+    const float* const b = (block == 0 ? from.first_y : from.y) + 16 * block;
+    const float* const next_a = block == 2 ? from.last_x + 32 : a;
+    const float* const next_b = block == 2 ? from.last_y + 32 : b;
+    x = {a[0], next_a[1], next_a[2], next_a[3]};
+    y = {b[0], next_b[1], next_b[2], next_b[3]};
+  }
+
+  __device__ __forceinline__ void form(const float4& a, const float4& b, Split (&operands)[kStatistics]) {
     float s[4] = {a.x - pivot_ + b.x, a.y - pivot_ + b.y, a.z - pivot_ + b.z, a.w - pivot_ + b.w};
     float d[4] = {a.x - b.x, a.y - b.y, a.z - b.z, a.w - b.w};
     split(s, operands[0], weights_.minus_identity);

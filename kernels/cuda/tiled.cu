@@ -217,8 +217,8 @@ Rows counted_rows(const Problem& p) {
   return {rows, rows, 0, kRun, p.elements(), kRun, 0};
 }
 
-__global__ void __launch_bounds__(kThreads)
-    tiled_mean(Rows view, const float* __restrict__ map, double count, double* sums, unsigned* counter, double* mean) {
+__global__ void __launch_bounds__(kThreads) tiled_mean(Rows view, const float* __restrict__ map, double inverse_count,
+                                                       double* sums, unsigned* counter, double* mean) {
   const int lane = threadIdx.x % 32;
   double loss = 0;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * (kThreads / 32);
@@ -236,7 +236,7 @@ __global__ void __launch_bounds__(kThreads)
       loss += static_cast<double>((part[0] + part[1]) + (part[2] + part[3]));
     }
   }
-  finish_mean<kThreads>(loss, shared<BlockMean>(), sums, counter, count, mean);
+  finish_mean<kThreads>(loss, shared<BlockMean>(), sums, counter, inverse_count, mean);
 }
 
 // dL map: every counted position gets weight / count.
@@ -338,7 +338,7 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   const Rows view = counted_rows(p);
   if (Status s =
           launch("tiled_mean", tiled_mean, dim3(fill_blocks(p.elements())), dim3(kThreads), sizeof(BlockMean), a.stream,
-                 view, w.map, SSIM_DRIFT() * static_cast<double>(p.counted()), w.sums, w.counter, a.mean);
+                 view, w.map, SSIM_DRIFT() / static_cast<double>(p.counted()), w.sums, w.counter, a.mean);
       !s || !train) {
     return s;
   }

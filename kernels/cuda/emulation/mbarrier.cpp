@@ -4,6 +4,7 @@
 #include "mbarrier.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 
@@ -163,6 +164,11 @@ void Worker::copy_box(void* to, const Box& box, void* barrier) {
     std::snprintf(text, sizeof text, "copy_box: destination %p is not aligned to 128 bytes", to);
     fail(text);
   }
+  if (box.column % 4) {
+    char text[120];
+    std::snprintf(text, sizeof text, "copy_box: column %d is not a multiple of 16 bytes", box.column);
+    fail(text);
+  }
   const std::size_t row_bytes = static_cast<std::size_t>(box.box_columns) * sizeof(float);
   const std::size_t bytes = row_bytes * static_cast<std::size_t>(box.box_rows);
   access_shared(to, bytes, true);
@@ -174,10 +180,17 @@ void Worker::copy_box(void* to, const Box& box, void* barrier) {
     pieces.push_back({row, nullptr, row_bytes});
     const std::int64_t image_row = static_cast<std::int64_t>(box.row) + r;
     if (box.plane < 0 || box.plane >= box.planes || image_row < 0 || image_row >= box.rows || last <= first) continue;
-    const float* from = box.base + (box.plane * box.rows + image_row) * box.columns + box.column + first;
+    const float* from = box.base + (box.plane * box.rows + image_row) * box.pitch + box.column + first;
     const std::size_t inside = static_cast<std::size_t>(last - first) * sizeof(float);
-    access(from, inside, false);
-    pieces.push_back({row + static_cast<std::size_t>(first) * sizeof(float), from, inside});
+    char* at = row + static_cast<std::size_t>(first) * sizeof(float);
+    // Copies go by 16 bytes: what lies before memory that begins within such a piece may come along, and be anything.
+    static constexpr float kAnything[4] = {NAN, NAN, NAN, NAN};
+    const std::size_t before =
+        std::min(inside, bytes_before(*launch_->regions, reinterpret_cast<std::uintptr_t>(from)));
+    pieces.push_back({at, kAnything, before});
+    from = reinterpret_cast<const float*>(reinterpret_cast<const char*>(from) + before);
+    if (before < inside) access(from, inside - before, false);
+    pieces.push_back({at + before, from, inside - before});
   }
   start_copy(static_cast<char*>(to), bytes, std::move(pieces), barrier);
 }

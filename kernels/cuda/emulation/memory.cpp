@@ -132,6 +132,13 @@ Region find_region(const Regions& table, std::uintptr_t address, std::size_t byt
   return gap;
 }
 
+std::size_t bytes_before(const Regions& table, std::uintptr_t address) {
+  constexpr std::uintptr_t kGranule = 16;
+  const std::uintptr_t end = address / kGranule * kGranule + kGranule;
+  const Region* region = at_or_before(table.registered, end - 1);
+  return region && region->begin > address ? region->begin - address : 0;
+}
+
 std::string describe(const Regions& table, std::uintptr_t address) {
   const Region* region = near(table, address);
   if (!region) return "";

@@ -205,7 +205,7 @@ inline void mbarrier_wait(Mbarrier& barrier, unsigned parity) { emulation::mbarr
 
 struct TensorMap {
   const float* base;
-  std::int64_t planes, height, width;
+  std::int64_t planes, height, width, pitch;
   int box_height, box_width;
 };
 
@@ -215,24 +215,26 @@ bool can_copy_boxes() {
 }
 
 inline Status make_tensor_map(TensorMap& result, const float* base, std::int64_t planes, std::int64_t height,
-                              std::int64_t width, int box_height, int box_width) {
-  if (reinterpret_cast<std::uintptr_t>(base) % 16 != 0 || width % 4 != 0 || box_width % 4 != 0) {
+                              std::int64_t width, std::int64_t pitch, int box_height, int box_width) {
+  if (reinterpret_cast<std::uintptr_t>(base) % 16 != 0 || pitch % 4 != 0 || box_width % 4 != 0) {
     return Status::error(Status::Code::unsupported,
-                         "tensor map: base %p, rows of %lld and a box of %d floats must be multiples of 16 bytes",
-                         static_cast<const void*>(base), static_cast<long long>(width), box_width);
+                         "tensor map: base %p, a pitch of %lld and a box of %d floats must be multiples of 16 bytes",
+                         static_cast<const void*>(base), static_cast<long long>(pitch), box_width);
   }
   if (box_height < 1 || box_height > 256 || box_width < 1 || box_width > 256) {
     return Status::error(Status::Code::device_error, "tensor map: a box of %d x %d, allowed are 1 ... 256", box_height,
                          box_width);
   }
-  result = {base, planes, height, width, box_height, box_width};
+  result = {base, planes, height, width, pitch, box_height, box_width};
   return {};
 }
 
+inline void prefetch_map(const TensorMap&) {}
 inline void copy_box(void* to_shared, const TensorMap& map, int plane, int row, int column, Mbarrier& barrier) {
-  emulation::copy_box(to_shared,
-                      {map.base, map.planes, map.height, map.width, map.box_height, map.box_width, plane, row, column},
-                      &barrier);
+  emulation::copy_box(
+      to_shared,
+      {map.base, map.planes, map.height, map.width, map.pitch, map.box_height, map.box_width, plane, row, column},
+      &barrier);
 }
 inline void copy_bulk(void* to_shared, const void* from_global, unsigned bytes, Mbarrier& barrier) {
   emulation::copy_bulk(to_shared, from_global, bytes, &barrier);

@@ -25,6 +25,9 @@ std::shared_ptr<const Regions> regions();
 /// to what is known. {} if there is neither. forbidden: the access must not happen.
 Region find_region(const Regions& table, std::uintptr_t address, std::size_t bytes, bool* forbidden);
 
+/// How many of the 16 aligned bytes around an address lie from there to the first byte of a registered region; else 0.
+std::size_t bytes_before(const Regions& table, std::uintptr_t address);
+
 /// "4 bytes past the end of 1024 bytes at 0x...", of the nearest registered region; "" if none is near.
 std::string describe(const Regions& table, std::uintptr_t address);
 

@@ -23,7 +23,7 @@ void mbarrier_wait(void* barrier, unsigned parity);
 /// A box of floats, `planes` to `columns` the size of the whole tensor.
 struct Box {
   const float* base;
-  std::int64_t planes, rows, columns;
+  std::int64_t planes, rows, columns, pitch;
   int box_rows, box_columns;
   int plane, row, column;  // of its first element
 };

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: MIT
+// The warps of tensor_train.cuh that make statistics, SSIM and the three fields of the gradient.
+#pragma once
+
+#include "tensor_train_memory.cuh"
+
+namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
+
+/// A warp that makes fields of 32 columns. Its registers are just enough, as those of GradientWarp below.
+template <typename AnyMaps>
+class FieldWarp {
+ public:
+  __device__ __forceinline__ FieldWarp(const TrainParametersWith<AnyMaps>& p, TrainMemory<AnyMaps>& memory)
+      : p_(p), memory_(memory), statistics_(p.statistics) {
+    memory.totals[threadIdx.x] = {0, 0};
+    memory.done[threadIdx.x] = 0;
+  }
+
+  /// The block's share of the work.
+  __device__ __forceinline__ void run() {
+    Segment segment;
+    bool ready = false;
+    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
+      begin(segment);  // before the barrier, because it waits for memory
+      if (!ready) sync_block();
+      ready = true;
+      step<0, false>(0);
+      step<1, false>(0);
+      for (int left = segment.outputs + 2;;) {
+        step<0, true>(left);
+        if (--left == 0) break;
+        step<1, true>(left);
+        flush();
+        if (--left == 0) break;
+      }
+      flush();
+      end(index);
+    }
+    if (!ready) sync_block();
+  }
+
+  /// After a barrier of the block: does again what this warp and its gradient warp noted.
+  __device__ __forceinline__ void repair() {
+    const int warp = static_cast<int>(threadIdx.x / 32);
+    auto& buffer = reinterpret_cast<fallback::Buffer*>(&memory_.images.stage[0])[warp];
+    const fallback::Images images{p_.x, p_.y, p_.width, p_.height, p_.margin, p_.c1, p_.c2};
+    Segment segment;
+    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
+      const Place place = place_of(p_.plan, segment.strip);
+      const int first = segment.first * kGroup, end = first + segment.outputs * kGroup;
+      const int last = end < p_.height ? end : p_.height;
+      if (memory_.repair[warp][index / 32] >> index % 32 & 1) {
+        const int own = warp * kWarpColumns - kReach, lane = static_cast<int>(threadIdx.x % 32);
+        const double loss = fallback::value(images, {place.plane, place.column + own, first, last}, buffer);
+        if (own + lane >= 0 && own + lane < kGradientColumns) memory_.done[threadIdx.x] += loss;
+      }
+      if (memory_.repair[kFieldWarps + warp][index / 32] >> index % 32 & 1) {
+        const int own = warp * kTilesOfWarp * 16;  // of the gradient warp
+        fallback::gradient(images, {place.plane, place.column + own, first, last},
+                           static_cast<float>(upstream(p_) * p_.inverse_count), p_.grad_x,
+                           own + 32 <= kGradientColumns ? 32 : kGradientColumns - own, buffer);
+      }
+    }
+  }
+
+  __device__ __forceinline__ double total() const { return memory_.done[threadIdx.x]; }
+
+ private:
+  // Bits of flags_; the first two stand for the lane's four columns g, g + 8, g + 16, g + 24.
+  static constexpr int kInside = 1, kCounts = 16;  // the fields are not zero; SSIM counts in this block
+  static constexpr int kAllInside = 256, kBegun = 512;
+
+  __device__ __forceinline__ void begin(const Segment& segment) {
+    const Place place = place_of(p_.plan, segment.strip);
+    const int first =
+        static_cast<int>(threadIdx.x / 32) * kWarpColumns + static_cast<int>(threadIdx.x % 32 / 4) - kReach;
+    flags_ = 0;
+    for (int i = 0; i < 4; ++i) {
+      const int own = first + 8 * i, column = place.column + own;
+      const bool inside = column >= p_.margin && column < p_.width - p_.margin;
+      if (inside) flags_ |= kInside << i;
+      if (inside && own >= 0 && own < kGradientColumns) flags_ |= kCounts << i;
+    }
+    if (ballot(flags_ % kCounts == kCounts - 1) == 0xffffffffu) flags_ |= kAllInside;
+    row_ = (segment.first - 1) * kGroup;
+    column_ = place.column - 2 * kReach;
+    shifts_ = shifts_of(
+        p_.maps,
+        static_cast<std::int64_t>(place.plane) * p_.height + row_ + static_cast<std::int64_t>(threadIdx.x % 32 / 4),
+        p_.width);
+    const Sample sample =
+        plane_sample(sample_pixels(p_.x, p_.y, place.plane, p_.height, p_.width), p_.statistics.range);
+    statistics_.begin(sample);
+    if (sample.bright) memory_.totals[threadIdx.x].x = kNotFinite;
+  }
+
+  /// left: outputs of this segment from here on. The first and the last are there for their neighbours' gradient alone.
+  template <int kSlot, bool kOutput>
+  __device__ __forceinline__ void step(int left) {
+    const auto& stage = memory_.images.wait(taken_);
+    const bool plain = flags_ & kAllInside && row_ >= p_.margin && row_ + kGroup <= p_.height - p_.margin;
+    const bool counted = left != 1 && flags_ & kBegun;
+    const auto pixels = [&] {
+      if constexpr (AnyMaps::kRowsApart) {
+        // Those of the group below the fields, which the first two steps do not make yet.
+        const int row = row_ + (kOutput ? kGroup : kSlot == 1 ? 0 : -kGroup);
+        return pixels_of(stage, memory_.zeros, shifts_, row, p_.height, column_ + current_thread() / 32 * kWarpColumns);
+      } else {
+        return pixels_of(stage);
+      }
+    };
+    statistics_.step<kSlot, kOutput>(
+        pixels(), [&] { memory_.images.release(taken_++); },
+        [&](int tile, float(&out)[kStatistics][4]) {
+          if (tile == 0 && made_ >= kFieldStages) {
+            mbarrier_wait(memory_.empty[made_ % kFieldStages], (made_ / kFieldStages & 1) ^ 1);
+          }
+          make(tile, out, plain, counted);
+        });
+    if (kOutput) {
+      sync_warp();
+      if (current_thread() % 32 == 0) mbarrier_arrive(memory_.full[made_ % kFieldStages]);
+      ++made_;
+      row_ += kGroup;
+      flags_ |= kBegun;
+    }
+  }
+
+  /// Fields and 1 - SSIM of a tile's four positions of this lane: columns g (0, 1) and g + 8 (2, 3), rows 2 t and 2 t
+  /// + 1.
+  __device__ __forceinline__ void make(int tile, const float (&out)[kStatistics][4], bool plain, bool counted) {
+    float fields[kFields][4], loss[4];
+    for (int i = 0; i < 4; ++i) {
+      const Terms t = statistics_.terms(out, i);
+      const float below = t.a + t.m, right = t.g + t.e, inverse = reciprocal_fast(below * right);
+      const float ia = inverse * right, ib = inverse * below;
+      const float h = t.m * ia, w = t.e * ib;                      // u / 2, v / 2
+      loss[i] = fma(-2 * h, w, h + w);                             // (1 - SSIM) / 2
+      const float l = fma(h, -2 * kFieldScale, kFieldScale) * ib;  // (1 - u) / B
+      const float s = fma(w, -2 * kFieldScale, kFieldScale) * ia;  // (1 - v) / A
+      const float r = l * w, q = r - l, sh = s * h;
+      fields[1][i] = q;
+      fields[2][i] = r;
+      const float of_d = out[1][i] * (s - sh + q);
+      fields[0][i] = fma(t.shifted, sh, -fma(out[0][i], r, of_d));
+    }
+    if (!plain) {
+      sync_warp();  // keeps the compiler from doing all this every time, with predicates
+      for (int i = 0; i < 4; ++i) {
+        const int row = row_ + current_thread() % 4 * 2 + i % 2;
+        const bool inside = row >= p_.margin && row < p_.height - p_.margin && flags_ & kInside << (2 * tile + i / 2);
+        if (inside) continue;
+        loss[i] = fields[0][i] = fields[1][i] = fields[2][i] = 0;
+      }
+    }
+    if (counted) {
+      for (int i = 0; i < 2; ++i) loss_ += flags_ & kCounts << (2 * tile + i) ? loss[2 * i] + loss[2 * i + 1] : 0;
+    }
+    // Matrix lane / 8 of the four that a store has: columns 0-7 and 8-15 of hi, then of lo.
+    const int thread = current_thread(), lane = thread % 32;
+    std::uint16_t* at = &memory_.fields[made_ % kFieldStages].half[0][lane / 16][lane % 8][lane / 8 % 2 * 8] +
+                        thread / 32 * kWarpColumns + 16 * tile;
+    for (int field = 0; field < kFields; ++field) {
+      Split parts;
+      split(fields[field], parts, statistics_.minus_identity());
+      const Half2 matrices[4] = {parts.hi[0], parts.hi[1], parts.lo[0], parts.lo[1]};
+      store_matrix<4, true>(at + field * 2 * kHalvesOfPart, matrices);
+    }
+  }
+
+  __device__ __forceinline__ void flush() {
+    add_to_total(memory_.totals[current_thread()], loss_);
+    loss_ = 0;
+  }
+
+  /// Adds the segment's total, or notes that it is none.
+  __device__ __forceinline__ void end(int index) {
+    float2& own = memory_.totals[current_thread()];
+    if (ballot(!is_finite(own.x)) == 0) {
+      memory_.done[current_thread()] += 2 * (static_cast<double>(own.x) + static_cast<double>(own.y));
+    } else {
+      note(memory_, index);
+    }
+    own = {0, 0};
+  }
+
+  const TrainParametersWith<AnyMaps>& p_;
+  TrainMemory<AnyMaps>& memory_;
+  Statistics statistics_;
+  float loss_ = 0;  // (1 - SSIM) / 2
+  int flags_ = 0, row_ = 0;
+  int column_ = 0;  // of the block's first pixels
+  Shifts shifts_ = {0, 0};
+  unsigned taken_ = 0, made_ = 0;
+};
+
+}  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores

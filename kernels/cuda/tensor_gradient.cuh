@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+// The warps of tensor_train.cuh that make the gradient of the fields, and have the images loaded.
+#pragma once
+
+#include "tensor_train_memory.cuh"
+
+namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
+
+/// A warp that convolves the fields of 32 columns and writes the gradient. One of them also has the images loaded.
+///
+/// Its registers are few (kGradientRegisters), and a spill would go to L2, because shared memory leaves no L1: what can
+/// be had again is not kept. Hence current_thread(), and constants in shared memory.
+template <typename AnyMaps>
+class GradientWarp {
+ public:
+  __device__ __forceinline__ GradientWarp(const TrainParametersWith<AnyMaps>& p, TrainMemory<AnyMaps>& memory)
+      : p_(p), memory_(memory) {
+    weights_.load(lane_tap(p.statistics), p.statistics.weights[31]);
+    if (threadIdx.x % 32 == 0) {
+      own().unit = static_cast<float>(p.unit * upstream(p));
+      own().index = -1;
+    }
+  }
+
+  __device__ __forceinline__ void run() {
+    constexpr int kBefore = kTrainAskers<AnyMaps> == 1 ? 1 : 0;  // before the barrier, because it takes long to come
+    if (loads()) memory_.images.begin(part());
+    for (int i = 0; i < kBefore; ++i) load();
+    sync_block();
+    for (int i = kBefore; i < kTrainStages; ++i) load();
+    Segment segment;
+    for (int done = 0; next_segment(p_.plan, done, segment);) {
+      begin(segment);
+      step<0, false>();
+      step<1, false>();
+      for (int left = segment.outputs;;) {
+        step<0, true>();
+        if (--left == 0) break;
+        step<1, true>();
+        if (--left == 0) break;
+      }
+      for (int i = 0; i < kTrainLead; ++i) release();  // the last groups of images have no gradient here
+      if (ballot(!is_finite(check_)) != 0) note(memory_, own().index);
+    }
+  }
+
+ private:
+  __device__ __forceinline__ static int warp() { return current_thread() / 32 - kFieldWarps; }
+  /// The warp with one tile less has the time to; four times the copies are for every other one.
+  __device__ __forceinline__ static bool loads() {
+    return kTrainAskers<AnyMaps> == 1 ? current_thread() == kTrainThreads - 32 : current_thread() % 64 == 32;
+  }
+  __device__ __forceinline__ static int part() { return kTrainAskers<AnyMaps> == 1 ? 0 : warp() / 2; }
+  __device__ __forceinline__ GradientConstants& own() { return memory_.constants[warp()]; }
+
+  __device__ __forceinline__ void begin(const Segment& segment) {
+    const int lane = threadIdx.x % 32;
+    const Place place = place_of(p_.plan, segment.strip);
+    const Sample sample =
+        plane_sample(sample_pixels(p_.x, p_.y, place.plane, p_.height, p_.width), p_.statistics.range);
+    if (lane == 0) {
+      own().pivot = sample.pivot;
+      ++own().index;
+    }
+    check_ = sample.bright || sample.dark ? kNotFinite : 0;
+    sync_warp();
+    for (auto& slot : pending_) {
+      for (auto& tile : slot) {
+        for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
+      }
+    }
+    const int column = place.column + warp() * kTilesOfWarp * 16 + lane / 4 * 2;
+    const int row = segment.first * kGroup + lane % 4;
+    columns_ = p_.width - column;
+    rows_ = p_.height - row;
+    const std::int64_t row_of_all = static_cast<std::int64_t>(place.plane) * p_.height + row;
+    out_ = p_.grad_x + row_of_all * p_.width + column;
+    shifts_ = shifts_of(p_.maps, row_of_all, p_.width);
+  }
+
+  /// Takes the next 8 rows of fields into slot kSlot; with kOutput writes the gradient of the 8 rows before them.
+  template <int kSlot, bool kOutput>
+  __device__ __forceinline__ void step() {
+    const unsigned slot = taken_ % kFieldStages;
+    const int thread = current_thread(), lane = thread % 32, first_tile = (thread / 32 - kFieldWarps) * kTilesOfWarp;
+    // Matrix lane / 8 of the four that a load has: 8 columns each of two blocks of 16.
+    const std::uint16_t* fields = &memory_.fields[slot].half[0][0][lane % 8][first_tile * 16 + lane / 8 * 8];
+    // Box 1 begins with a tile of its own. A box begins kReach columns before its first fields, and these as many
+    // before the first gradient.
+    const int box = first_tile >= kBoxColumns / 16 ? 1 : 0;
+    const int column = first_tile * 16 - box * kBoxColumns + 2 * kReach + lane / 4 * 2;
+    const float* pixels = &memory_.images.stage[used_ % kTrainStages].x[box][stage_row<kRowsApart>(lane % 4)][column];
+    mbarrier_wait(memory_.full[slot], taken_ / kFieldStages & 1);
+#pragma unroll
+    for (int tile = 0; tile < kTilesOfWarp; ++tile) {
+      if (tile > 0 && current_thread() >= kTrainThreads - 32) break;  // the last warp has a tile less
+      Split parts[kFields];
+      horizontal(fields + tile * 16, parts);
+      float grad[4];
+      const float* from = pixels + tile * 16;
+      // The last tile of box 0 lies in box 1 too, where shifted rows do not end before it does.
+      if (kRowsApart && first_tile + tile == kBoxColumns / 16 - 1) from += kGroup * kLoadColumns - kBoxColumns;
+      for (int i = 0; i < kFields; ++i) {
+        const int field = (i + 1) % kFields;  // q, r, F
+        float(&done)[4] = pending_[kSlot][tile][field];
+        if (kOutput) add_rows(done, parts[field], weights_.vertical[2]);
+        add_rows(pending_[1 - kSlot][tile][field], parts[field], weights_.vertical[1]);
+        if (kOutput) add_field(grad, done, field, from);
+        for (float& v : done) v = 0;
+        add_rows(done, parts[field], weights_.vertical[0]);
+      }
+      if (kOutput) write(tile, grad);
+    }
+    sync_warp();
+    if (current_thread() % 32 == 0) mbarrier_arrive(memory_.empty[slot]);
+    if (kOutput) {
+      rows_ -= kGroup;
+      out_ += static_cast<std::int64_t>(kGroup) * p_.width;
+    }
+    ++taken_;
+    release();
+  }
+
+  /// G * fields of 16 columns along the rows, split again.
+  __device__ __forceinline__ void horizontal(const std::uint16_t* fields, Split (&out)[kFields]) {
+    float sums[kFields][4] = {};
+    for (int part = 1; part >= 0; --part) {  // lo before hi: fewer large sums are cut off
+      Half2 operands[kFields][4];
+      for (int i = 0; i < kFields; ++i) load_matrix<4, false>(operands[i], fields + (2 * i + part) * kHalvesOfPart);
+      for (int block = 0; block < 2; ++block) {
+        for (int i = 0; i < kFields; ++i) {
+          multiply_add(sums[i], weights_.horizontal[block], {operands[i][2 * block], operands[i][2 * block + 1]});
+        }
+      }
+    }
+    for (int i = 0; i < kFields; ++i) split(sums[i], out[i], weights_.minus_identity);
+  }
+
+  /// What a field brings to the lane's four gradients of a tile: columns 2 g (0, 1) and 2 g + 1 (2, 3), rows t and t
+  /// + 4.
+  __device__ __forceinline__ void add_field(float (&grad)[4], const float (&sums)[4], int field, const float* pixels) {
+    constexpr int kOfY = kFieldBoxes * kGroup * kLoadColumns;    // from a pixel of x to that of y
+    constexpr int kOfRow = (kRowsApart ? 1 : 4) * kLoadColumns;  // from row t to t + 4
+    const float pivot = field == 2 ? own().pivot : 0, unit = field == 0 ? own().unit : 0;
+    for (int j = 0; j < 2; ++j) {
+      if (field == 0) {
+        grad[j] = unit * fma(p_.statistics.scale, grad[j], sums[j]);
+        grad[2 + j] = unit * fma(p_.statistics.scale, grad[2 + j], sums[2 + j]);
+        continue;
+      }
+      const float2 x = two_pixels(pixels + j * kOfRow + shifts_.x);
+      const float2 y = two_pixels(pixels + j * kOfRow + kOfY + shifts_.y);
+      if (field == 1) {
+        grad[j] = (x.x - y.x) * sums[j];
+        grad[2 + j] = (x.y - y.y) * sums[2 + j];
+      } else {
+        grad[j] = fma(x.x - pivot + y.x, sums[j], grad[j]);
+        grad[2 + j] = fma(x.y - pivot + y.y, sums[2 + j], grad[2 + j]);
+      }
+    }
+  }
+
+  __device__ __forceinline__ static float2 two_pixels(const float* from) {
+    if constexpr (kRowsApart) {
+      return {from[0], from[1]};
+    } else {
+      return *reinterpret_cast<const float2*>(from);
+    }
+  }
+
+  __device__ __forceinline__ void write(int tile, const float (&grad)[4]) {
+    for (int j = 0; j < 2; ++j) {
+      check_ = fma(grad[j], 0.0f, check_);
+      check_ = fma(grad[2 + j], 0.0f, check_);
+      float* const to = out_ + static_cast<std::int64_t>(4 * j) * p_.width + tile * 16;
+      if constexpr (kRowsApart) {
+        if (4 * j < rows_ && tile * 16 < columns_) *to = grad[j];
+        if (4 * j < rows_ && tile * 16 + 1 < columns_) to[1] = grad[2 + j];
+      } else if (4 * j < rows_ && tile * 16 < columns_) {
+        *reinterpret_cast<float2*>(to) = {grad[j], grad[2 + j]};  // both are inside: widths are multiples of 4
+      }
+    }
+  }
+
+  /// This warp does not need the oldest stage of images any more: it may be loaded anew.
+  __device__ __forceinline__ void release() {
+    memory_.images.release(used_++);
+    load();
+  }
+
+  __device__ __forceinline__ void load() {
+    if (loads()) memory_.images.load(p_.plan, p_.maps, p_.height, part());
+  }
+
+  static constexpr bool kRowsApart = AnyMaps::kRowsApart;
+
+  const TrainParametersWith<AnyMaps>& p_;
+  TrainMemory<AnyMaps>& memory_;
+  Weights<Order::fields> weights_;
+  float pending_[2][kTilesOfWarp][kFields][4];  // [slot][tile][field]
+  float* out_ = nullptr;                        // the lane's first gradient of the step
+  int columns_ = 0, rows_ = 0;                  // of the image from there on
+  float check_ = 0;
+  Shifts shifts_ = {0, 0};
+  unsigned taken_ = 0, used_ = 0;
+};
+
+}  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores

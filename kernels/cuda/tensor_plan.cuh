@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+// Which strips and rows a block works on.
+//
+// A strip is so many columns of one plane; a block takes one at a time or, with three times the warps, the next three,
+// of whichever planes they are. Strips taken together follow one another in a line, each of `groups` groups of 8 output
+// rows behind `fill` groups that only begin sums. Every block takes an equal share of that line, so blocks end together
+// whatever the shape; a share that begins inside of a strip begins its sums anew.
+#pragma once
+
+#include <cstdint>
+
+#include "primitives.cuh"
+#include "tensor_operands.cuh"
+
+namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
+
+inline constexpr int kBoxColumns = 128;  // columns of statistics that a box of pixels is for
+
+/// How the work is divided. Rows and columns are those of the image.
+struct Plan {
+  int planes, strips, groups;     // strips of a plane, groups of a strip
+  int together;                   // strips that a block takes at once
+  int lead;                       // groups above an output group that it needs, and as many below
+  int strip_columns;              // output columns of a strip
+  int origin_column, origin_row;  // of the first outputs
+  int share, longer;              // blocks before `longer` take share + 1 steps, the others share
+};
+
+/// Steps of all strips.
+inline std::int64_t line_length(const Plan& p) {
+  const std::int64_t strips = static_cast<std::int64_t>(p.planes) * p.strips;
+  return (strips + p.together - 1) / p.together * (p.groups + 2 * p.lead);
+}
+
+/// Steps that give outputs.
+inline std::int64_t output_steps(const Plan& p) { return line_length(p) / (p.groups + 2 * p.lead) * p.groups; }
+
+/// Equal shares of the line for `blocks`.
+inline void divide(Plan& plan, std::int64_t blocks) {
+  plan.share = static_cast<int>(line_length(plan) / blocks);
+  plan.longer = static_cast<int>(line_length(plan) % blocks);
+}
+
+/// Consecutive groups of output rows of strips that are taken together.
+struct Segment {
+  int strip, first, outputs;  // the first strip of all planes', group and number of groups
+};
+
+/// The next segment with any output of a block's share, of which `done` steps have been handed out. False at the end.
+__device__ __forceinline__ bool next_segment(const Plan& p, int& done, Segment& segment) {
+  const int block = blockIdx.x, fill = 2 * p.lead;
+  const int begin = block * p.share + (block < p.longer ? block : p.longer);
+  const int share = p.share + (block < p.longer ? 1 : 0);
+  while (done < share) {
+    const unsigned at = begin + done, length_of_strip = p.groups + fill;
+    const unsigned strip = at / length_of_strip;
+    const int group = static_cast<int>(at - strip * length_of_strip);
+    const int rest = static_cast<int>(length_of_strip) - group, left = share - done;
+    const int length = left < rest ? left : rest;
+    segment.strip = static_cast<int>(strip) * p.together;
+    segment.first = group > fill ? group - fill : 0;
+    segment.outputs = group + length - fill - segment.first;
+    done += length;
+    if (segment.outputs > 0) return true;
+  }
+  return false;
+}
+
+/// Where a strip begins.
+struct Place {
+  int plane, column;
+};
+
+/// The plane may be one behind the last, where strips taken together do not come out even.
+__device__ __forceinline__ Place place_of(const Plan& p, int strip) {
+  const unsigned plane = static_cast<unsigned>(strip) / static_cast<unsigned>(p.strips);
+  const int own = strip - static_cast<int>(plane) * p.strips;
+  return {static_cast<int>(plane), p.origin_column + own * p.strip_columns};
+}
+
+/// Where the next load goes: 2 `lead` more groups than outputs, from `lead` above the first.
+template <int kStrips>
+struct Cursor {
+  int done, row, left;
+  Place place[kStrips];  // of the first pixels
+
+  __device__ __forceinline__ void begin() { done = left = 0; }
+
+  __device__ __forceinline__ bool advance(const Plan& p) {
+    if (left == 0) {
+      Segment segment;
+      if (!next_segment(p, done, segment)) return false;
+      for (int i = 0; i < kStrips; ++i) {
+        place[i] = place_of(p, segment.strip + i);
+        place[i].column -= p.lead * kReach;
+      }
+      row = p.origin_row + (segment.first - p.lead - 1) * kGroup;
+      left = segment.outputs + 2 * p.lead;
+    }
+    row += kGroup;
+    --left;
+    return true;
+  }
+
+  /// Box i is strip i, or part of the one strip.
+  __device__ __forceinline__ Place place_of_box(int i) const {
+    if constexpr (kStrips > 1) {
+      return place[i];
+    } else {
+      return {place[0].plane, place[0].column + i * kBoxColumns};
+    }
+  }
+};
+
+}  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores

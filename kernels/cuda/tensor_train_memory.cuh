@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT
+// What the two kinds of warps of tensor_train.cuh share: parameters, sizes, and the block's memory.
+#pragma once
+
+#include "block_mean.cuh"
+#include "range_fallback.cuh"
+#include "tensor_statistics.cuh"
+
+namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
+
+inline constexpr int kFields = 3;  // F, q, r
+inline constexpr int kFieldBoxes = 2, kFieldWarps = kFieldBoxes * kWarpsOfBox, kGradientWarps = 8;
+inline constexpr int kTrainThreads = 32 * (kFieldWarps + kGradientWarps);
+inline constexpr int kFieldColumns = kFieldBoxes * kBoxColumns;
+inline constexpr int kGradientColumns = kFieldColumns - 2 * kReach, kTiles = kGradientColumns / 16;
+inline constexpr int kTilesOfWarp = (kTiles + kGradientWarps - 1) / kGradientWarps;
+inline constexpr int kTrainLead = 2;
+inline constexpr int kFieldRegisters = 152, kGradientRegisters = 104;  // of a thread; 65536 in all
+inline constexpr int kTrainStages = 8, kFieldStages = 3;
+template <typename AnyMaps>
+inline constexpr int kTrainAskers = AnyMaps::kRowsApart ? kGradientWarps / 2 : 1;
+
+/// Fields are largest where images are flat: 1 / (2 C2) = 556 for q~, about twice that for F~ of images in [0, 1].
+inline constexpr float kFieldScale = 8;
+
+/// Segments of a block's share: that many bits remember which of them are to be repaired.
+inline constexpr int kMostSegments = 256;
+
+struct TrainParameters : Parameters {
+  double unit;  // 4 / (kFieldScale * positions)
+  const float* weight;
+  float* grad_x;
+};
+
+template <typename AnyMaps>
+using TrainParametersWith = WithMaps<TrainParameters, AnyMaps>;
+
+/// What multiplies the gradient.
+__device__ __forceinline__ double upstream(const TrainParameters& p) {
+  return p.weight ? static_cast<double>(*p.weight) : 1.0;
+}
+
+/// 8 rows of the fields, hi and lo. A row is padded by 16 bytes, so that 8 rows of a matrix lie in different banks.
+struct alignas(16) FieldStage {
+  std::uint16_t half[kFields][2][kGroup][kFieldColumns + 8];
+};
+
+inline constexpr int kHalvesOfPart = kGroup * (kFieldColumns + 8);
+
+struct GradientConstants {
+  float unit, pivot;  // of the gradient; of the plane
+  int index;          // of the segment
+};
+
+template <typename AnyMaps>
+struct TrainMemory {
+  TensorRing<kFieldBoxes, kTrainStages, kTrainAskers<AnyMaps>, 1> images;
+  FieldStage fields[kFieldStages];
+  Mbarrier full[kFieldStages], empty[kFieldStages];
+  GradientConstants constants[kGradientWarps];
+  float2 totals[32 * kFieldWarps];                                    // of the current segment, in two fp32 numbers
+  double done[32 * kFieldWarps];                                      // of the segments before
+  unsigned repair[kFieldWarps + kGradientWarps][kMostSegments / 32];  // bit i: segment i, by the warp that found it
+  int any_repair;
+  Zeros zeros;
+  BlockMean mean;
+};
+
+/// Whole warp: segment number `index` of the share needs repair.
+template <typename AnyMaps>
+__device__ __forceinline__ void note(TrainMemory<AnyMaps>& memory, int index) {
+  sync_warp();
+  if (current_thread() % 32 == 0) {
+    memory.repair[current_thread() / 32][index / 32] |= 1u << index % 32;
+    memory.any_repair = 1;
+  }
+  sync_warp();
+}
+
+}  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores
