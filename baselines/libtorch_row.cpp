@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "libtorch_row.hpp"
 
+#include <ATen/Context.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -24,9 +25,23 @@ namespace {
 using torch_bridge::wrap;
 using torch_bridge::wrap_images;
 
+// fp32 is fp32: LibTorch's default lets cuDNN take TF32 for some shapes, with errors of 1e-3. Put back afterwards, for
+// the process may be somebody's Python.
+class WithoutTf32 {
+ public:
+  WithoutTf32() : before_(at::globalContext().allowTF32CuDNN()) { at::globalContext().setAllowTF32CuDNN(false); }
+  ~WithoutTf32() { at::globalContext().setAllowTF32CuDNN(before_); }
+  WithoutTf32(const WithoutTf32&) = delete;
+  WithoutTf32& operator=(const WithoutTf32&) = delete;
+
+ private:
+  bool before_;
+};
+
 Status run(const Formula& formula, Device device, const Problem& problem, const Arguments& arguments, Mode mode) {
   return torch_bridge::without_exceptions(formula.name.c_str(), [&]() -> Status {
     const torch_bridge::CallScope scope(device, arguments, mode);
+    const WithoutTf32 fp32;
     const at::Device where = torch_bridge::torch_device(device);
     const bool train = mode == Mode::train;
     Images images{wrap_images(arguments.x, problem, where), wrap_images(arguments.y, problem, where),

@@ -2,13 +2,13 @@
 #include "gpu_device.hpp"
 
 #include <cuda_profiler_api.h>
-#include <dlfcn.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <vector>
 
 #include "cpu_timer.hpp"
+#include "verify/card.hpp"
 
 namespace ssim::bench {
 namespace {
@@ -16,58 +16,6 @@ namespace {
 constexpr double kSteadySeconds = 0.05, kSteadyMost = 2.0;  // at least, at most
 constexpr double kProbeSeconds = 40e-6;
 constexpr int kFmaSteps = 4096, kTensorSteps = 4096;
-
-// The few functions of NVML that we ask, by name: its header is not everywhere, its library is wherever a driver is.
-class Nvml {
- public:
-  explicit Nvml(const char* bus_id) : library_(dlopen("libnvidia-ml.so.1", RTLD_LAZY | RTLD_LOCAL)) {
-    if (!library_) return;
-    const auto init = function<int (*)()>("nvmlInit_v2");
-    const auto by_bus = function<int (*)(const char*, void**)>("nvmlDeviceGetHandleByPciBusId_v2");
-    if (!init || init() != 0) return;
-    if (!by_bus || by_bus(bus_id, &device_) != 0) device_ = nullptr;
-  }
-  ~Nvml() {
-    if (const auto shutdown = function<int (*)()>("nvmlShutdown")) shutdown();
-    if (library_) dlclose(library_);
-  }
-  Nvml(const Nvml&) = delete;
-  Nvml& operator=(const Nvml&) = delete;
-
-  Json driver() const {
-    char text[96] = {};
-    const auto ask = function<int (*)(char*, unsigned)>("nvmlSystemGetDriverVersion");
-    return ask && ask(text, sizeof text) == 0 ? Json(text) : Json();
-  }
-  Json power_limit_w() const {
-    unsigned milliwatt = 0;
-    const auto ask = function<int (*)(void*, unsigned*)>("nvmlDeviceGetEnforcedPowerLimit");
-    return device_ && ask && ask(device_, &milliwatt) == 0 ? Json(1e-3 * milliwatt) : Json();
-  }
-  Json ecc() const {
-    int current = 0, pending = 0;
-    const auto ask = function<int (*)(void*, int*, int*)>("nvmlDeviceGetEccMode");
-    return device_ && ask && ask(device_, &current, &pending) == 0 ? Json(current != 0) : Json();
-  }
-  /// 1 = SM, 2 = memory; MHz.
-  Json max_clock(int which) const {
-    unsigned mhz = 0;
-    const auto ask = function<int (*)(void*, int, unsigned*)>("nvmlDeviceGetMaxClockInfo");
-    return device_ && ask && ask(device_, which, &mhz) == 0 ? Json(mhz) : Json();
-  }
-
- private:
-  template <typename F>
-  F function(const char* name) const {
-    return library_ ? reinterpret_cast<F>(dlsym(library_, name)) : nullptr;
-  }
-  void* library_ = nullptr;
-  void* device_ = nullptr;
-};
-
-std::string version_text(int version) {  // 13000 -> "13.0"
-  return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10);
-}
 
 }  // namespace
 
@@ -186,28 +134,8 @@ Ceilings GpuDevice::ceilings() {
 }
 
 void GpuDevice::describe(Json& environment) const {
-  int device = 0, runtime = 0, driver = 0;
-  cudaDeviceProp properties{};
-  char bus_id[32] = {};
-  check(cudaGetDevice(&device), "cudaGetDevice");
-  check(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
-  check(cudaDeviceGetPCIBusId(bus_id, sizeof bus_id, device), "cudaDeviceGetPCIBusId");
-  check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
-  check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
-  const Nvml nvml(bus_id);
-  environment["device_name"] = properties.name;
-  environment["driver"] = nvml.driver();
-  environment["driver_cuda"] = version_text(driver);
-  environment["cuda"] = version_text(runtime);
-  environment["power_limit_w"] = nvml.power_limit_w();
-  environment["ecc"] = nvml.ecc();
+  verify::describe_card(environment);
   environment["sm_clock_mhz"] = steady_mhz_ > 0 ? Json(steady_mhz_) : Json();
-  environment["sm_clock_max_mhz"] = nvml.max_clock(1);
-  environment["memory_clock_max_mhz"] = nvml.max_clock(2);
-  environment["capability"] = std::to_string(properties.major) + "." + std::to_string(properties.minor);
-  environment["multiprocessors"] = properties.multiProcessorCount;
-  environment["l2_bytes"] = properties.l2CacheSize;
-  environment["memory_bytes"] = properties.totalGlobalMem;
 }
 
 void GpuDevice::profile(bool on) {

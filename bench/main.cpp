@@ -16,10 +16,8 @@
 
 #include "baselines/all_rows.hpp"
 #include "baselines/settings.hpp"
-#include "build_info.hpp"
 #include "calibration.hpp"
 #include "cpu_timer.hpp"
-#include "environment.hpp"
 #include "google.hpp"
 #include "gpu.hpp"
 #include "kernels/registry.hpp"
@@ -28,6 +26,8 @@
 #include "session.hpp"
 #include "table.hpp"
 #include "upstream_protocol.hpp"
+#include "verify/build_info.hpp"
+#include "verify/environment.hpp"
 
 namespace ssim::bench {
 namespace {
@@ -35,6 +35,17 @@ namespace {
 constexpr int kGood = 0, kWrong = 1, kMisuse = 2, kCannotRun = 77, kInterrupted = 130;
 
 volatile std::sig_atomic_t g_stop = 0;
+
+// "" if this build may be timed, else why not.
+std::string refuse_build() {
+#if !defined(NDEBUG)
+  return "assertions are on (b_ndebug=false)";
+#elif !defined(__OPTIMIZE__)
+  return "the compiler's optimisation is off (buildtype=debug)";
+#else
+  return "";
+#endif
+}
 
 // The first signal ends the run in order, the second at once (SA_RESETHAND).
 void stop_on_signals() {
@@ -129,7 +140,7 @@ int run(int argc, char** argv) {
     std::printf("%s", options.help_text.c_str());
     return kGood;
   }
-  const int threads = options.threads > 0 ? options.threads : available_cpus();
+  const int threads = options.threads > 0 ? options.threads : verify::available_cpus();
   fix_environment(argv, threads);
 #if defined(_OPENMP)
   omp_set_num_threads(threads);
@@ -204,7 +215,7 @@ int run(int argc, char** argv) {
                        .spin_fraction = options.spin_fraction,
                        .stop_requested = [] { return g_stop != 0; }};
   setup.seconds *= setup.repetitions;
-  Json environment = host_environment(device, threads);
+  Json environment = verify::host_environment(device, threads);
   environment["torch_threads"] = baselines::torch_threads() > 0 ? Json(baselines::torch_threads()) : Json();
   if (options.offset != 0) environment["offset_bytes"] = options.offset;
   if (gpu) {

@@ -224,7 +224,7 @@ def identify():
 
 
 def cpu_name() -> str:
-    """As bench/environment.cpp has it, so that a report knows the machine again."""
+    """As verify/environment.cpp has it, so that a report knows the machine again."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.split(": ", 1)[1]

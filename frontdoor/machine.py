@@ -77,15 +77,30 @@ def _release(nvcc: str) -> tuple[int, int] | None:
     return (int(match[1]), int(match[2])) if match else None
 
 
+def _of_packages(program: str) -> list[str]:
+    """Where NVIDIA's Python packages put a program: in a virtual environment, or by pip install --target."""
+    found = []
+    for site in (VENV, VENV.with_name(".venv-cuda")):
+        found += sorted(map(str, Path(site).glob(f"lib/python3*/site-packages/nvidia/cu*/bin/{program}")), reverse=True)
+        found += sorted(map(str, Path(site).glob(f"nvidia/cu*/bin/{program}")), reverse=True)
+    return found
+
+
+def compute_sanitizer() -> str | None:
+    """On PATH, beside nvcc, or of the package nvidia-cuda-sanitizer-api."""
+    compiler, _ = nvcc()
+    beside = [str(Path(compiler).with_name("compute-sanitizer"))] if compiler else []
+    found = [shutil.which("compute-sanitizer") or "", *beside, *_of_packages("compute-sanitizer")]
+    return next((path for path in found if path and os.access(path, os.X_OK)), None)
+
+
 def nvcc_candidates() -> list[str]:
     found = [os.environ.get("NVCC", ""), shutil.which("nvcc") or ""]
     for variable in ("CUDA_HOME", "CUDA_PATH"):
         if os.environ.get(variable):
             found.append(os.path.join(os.environ[variable], "bin", "nvcc"))
     found.append("/usr/local/cuda/bin/nvcc")
-    for site in (VENV, VENV.with_name(".venv-cuda")):
-        found += sorted(map(str, Path(site).glob("lib/python3*/site-packages/nvidia/cu*/bin/nvcc")), reverse=True)
-        found += sorted(map(str, Path(site).glob("nvidia/cu*/bin/nvcc")), reverse=True)
+    found += _of_packages("nvcc")
     return [path for path in dict.fromkeys(found) if path and os.access(path, os.X_OK)]
 
 

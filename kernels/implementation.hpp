@@ -52,6 +52,9 @@ struct Implementation {
   /// CUDA: the compute capability, times 10, whose own instructions its figures rest on, by its line in the registry;
   /// 0: none. It may run elsewhere, but production takes it only where the table has figures of that class.
   int made_for = 0;
+  /// Sums of products in tensor cores, which cut off where others round, by taps of fp16, which are off the Gaussian by
+  /// 7.5e-6 in all (tensor_weights.hpp). Where images are flat that is a bias, which no mean averages out.
+  bool fp16_taps = false;
   /// "" = yes, else the reason why not. Never a silent skip.
   std::function<std::string(const Problem&, Mode)> supports;
   /// 0, or at least kControlBytes.

@@ -88,6 +88,7 @@ Implementation production(Device device) {
       .idea = "what users get: the best row for the device, the shape and the mode",
       .device = device,
       .tile = {},
+      .fp16_taps = device != Device::cpu,  // those of the least exact row that it may choose
       .supports = [device](const Problem& problem, Mode mode) -> std::string {
         return choose(device, problem, mode).row ? "" : none(problem).message;
       },

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""How old are committed figures: each file's commit, and what has changed in kernels/ and bench/ since.
+"""How old are committed figures: each file's commit, and what has changed in kernels/ and bench/ since (accuracy.*:
+in what errors depend on).
 
 A file without a commit, of a commit with uncommitted edits, or of one that the history does not have, counts as stale.
 Pictures are made from report.json and are as old as it is; a recording of Nsight Systems is as old as profiles.md,
@@ -18,6 +19,18 @@ from pathlib import Path
 
 WATCHED = ("kernels", "bench")
 OF_OTHERS = (".png", ".svg", ".nsys-rep")
+# Errors do not depend on bench/, but on what they are measured with.
+ACCURACY_WATCHED = (
+    "kernels",
+    "baselines",
+    *(f"verify/{name}" for name in ("accuracy.cpp", "check.cpp", "compare.cpp", "inputs.cpp", "oracle.cpp")),
+    *(f"verify/{name}" for name in ("oracle_cuda.cu", "random_case.cpp")),
+)
+
+
+def watched(name: str) -> tuple[str, ...]:
+    """What the figures in a file of this name depend on."""
+    return ACCURACY_WATCHED if name.startswith("accuracy.") else WATCHED
 
 
 class NoHistory(Exception):
@@ -88,7 +101,7 @@ def check(folder: Path, root: Path) -> list[File]:
             commit = known.removesuffix("-dirty")
             if known != commit:
                 file.problems.append(f"{commit[:12]} had edits that are in no commit")
-            log = _git(root, "log", "--format=%h %s", f"{commit}..HEAD", "--", *WATCHED)
+            log = _git(root, "log", "--format=%h %s", f"{commit}..HEAD", "--", *watched(path.name))
             if log.returncode:
                 file.problems.append(f"commit {commit[:12]} is not in this history")
             file.since += [line for line in log.stdout.splitlines() if line not in file.since]
@@ -101,12 +114,13 @@ def text(files: list[File]) -> str:
     lines, told = [], {}
     for file in files:
         names = ", ".join(c[:12] for c in file.commits) or "–"
-        state = "; ".join(file.problems) or "nothing in kernels/ or bench/ has changed since"
+        where = "that errors depend on" if watched(file.name) is ACCURACY_WATCHED else "in kernels/ or bench/"
+        state = "; ".join(file.problems) or f"nothing {where} has changed since"
         if file.since:
-            number = told.setdefault(tuple(file.since), len(told) + 1)
+            number = told.setdefault((where, *file.since), len(told) + 1)
             state = "; ".join([*file.problems, f"{len(file.since)} commits since, list {number}"])
         lines.append(f"{file.name}: {names}: {state}")
-    for since, number in told.items():
-        lines += ["", f"list {number}, what changed {' or '.join(f'{w}/' for w in WATCHED)}:"]
+    for (where, *since), number in told.items():
+        lines += ["", f"list {number}, what changed {where}:"]
         lines += [f"  {line}" for line in since]
     return "\n".join(lines)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What may lie beside a run's samples.jsonl: calibration.json, peers.json, gate.jsonl, profiles.json, which a report
-shows, and pages and recordings, to which it links."""
+"""What may lie beside a run's samples.jsonl: accuracy.json, calibration.json, peers.json, gate.jsonl, profiles.json,
+which a report shows, and pages and recordings, to which it links."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reports import calibration, error_rates
+from reports import accuracy, calibration, error_rates
 
 PEERS = "peers.json"
 PROFILES = "profiles.json"  # of ./suite profile --all
@@ -18,7 +18,6 @@ BESIDE = {
     "profiles.md": "every CUDA row under Nsight Compute (`./suite profile --all`)",
     "timeline.nsys-rep": "a training loop over time, for Nsight Systems (`./suite profile --timeline`)",
     "timeline.json.gz": "a training loop over time, a Chrome trace by torch.profiler (`./suite profile --timeline`)",
-    "accuracy.md": "how far every row is from the fp64 oracle",
 }
 
 
@@ -26,6 +25,7 @@ BESIDE = {
 class Extras:
     calibration: dict | None = None
     peers: dict | None = None
+    accuracy: dict | None = None
     gate: list[dict] = field(default_factory=list)
     profiles: list[dict] = field(default_factory=list)
     beside: list[tuple[str, str]] = field(default_factory=list)  # file, what it is
@@ -33,7 +33,7 @@ class Extras:
 
 def load(folder: Path) -> Extras:
     """Raises ValueError for a file that is damaged; an absent one is absent."""
-    found = Extras(calibration=calibration.load(folder / calibration.FILE))
+    found = Extras(calibration=calibration.load(folder / calibration.FILE), accuracy=accuracy.load(folder))
     if (folder / PEERS).exists():
         try:
             found.peers = json.loads((folder / PEERS).read_text())

@@ -11,7 +11,7 @@ from pathlib import Path
 import jinja2
 
 from reports import claims as judging
-from reports import calibration, quote, verdict
+from reports import accuracy, calibration, quote, verdict
 from reports.assemble import assemble
 from reports.extras import load as load_extras
 from reports.quote import STOCK
@@ -221,7 +221,13 @@ def _skipped(report: dict) -> list[dict]:
     return [{"what": w, "reason": r.replace("|", "\\|"), "count": n} for (w, r), n in counted.items()]
 
 
-def markdown(report: dict, spec: dict, pictures: dict[str, str], beside: list[tuple[str, str]] = ()) -> str:
+def markdown(
+    report: dict,
+    spec: dict,
+    pictures: dict[str, str],
+    beside: list[tuple[str, str]] = (),
+    errors: dict | None = None,
+) -> str:
     loader = jinja2.FileSystemLoader(HERE)
     template = jinja2.Environment(loader=loader, keep_trailing_newline=True, autoescape=False).get_template(
         "report.md.j2"
@@ -261,6 +267,7 @@ def markdown(report: dict, spec: dict, pictures: dict[str, str], beside: list[tu
         upstream=_upstream(report),
         peers=_peers(report),
         beside=beside,
+        accuracy=accuracy.sentence(errors),
     )
 
 
@@ -314,7 +321,9 @@ def write(stream: Path, folder: Path) -> tuple[dict, str]:
     pictures = plots.draw(report, spec, folder)
     _put(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     _put(folder / "report.csv", comma_separated(report))
-    _put(folder / "report.md", markdown(report, spec, pictures, extras.beside))
+    _put(folder / "report.md", markdown(report, spec, pictures, extras.beside, extras.accuracy))
+    if extras.accuracy:
+        _put(folder / accuracy.PAGE, accuracy.page(extras.accuracy))
     return report, terminal(report, spec)
 
 

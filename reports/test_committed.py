@@ -7,6 +7,7 @@ from pathlib import Path
 import matplotlib
 import pytest
 
+from reports import accuracy
 from reports.readme import RESULTS
 from reports.render import write
 
@@ -24,7 +25,8 @@ def test_tables_and_pictures(folder: Path, tmp_path):
     made = tmp_path / "made"
     write(folder / "samples.jsonl", made)
     tables = sorted(p.name for p in made.iterdir() if p.suffix in (".md", ".json", ".csv"))
-    assert tables == ["report.csv", "report.json", "report.md"]
+    beside = [accuracy.PAGE] if (folder / accuracy.FILE).exists() else []
+    assert tables == [*beside, "report.csv", "report.json", "report.md"]
     mend = f"to mend: ./suite report --from {folder.relative_to(ROOT)} --out {folder.relative_to(ROOT)}"
     for name in tables:
         assert (made / name).read_bytes() == (folder / name).read_bytes(), mend

@@ -53,7 +53,10 @@ struct CaseSpec {
 /// "device:row:mode:padding:BxCxHxW/class/seed", and "/offset" where that is not 0: the name of its accuracy test.
 std::string case_name(const Implementation& row, const Case& problem_case, Mode mode);
 
-/// What a comparison came to. Errors are worst over all elements; NaN counts as infinite.
+/// What a comparison came to. Errors are worst over all elements; NaN counts as infinite. The unit of a gradient is its
+/// RMS, root of the sum of squares / positions counted: with `valid` the border, which few windows reach and which in a
+/// row of windows is most of the image, does not make it smaller. Where input_class is `local` it is the largest
+/// element, where the gradient is zero 1 / positions counted.
 struct Verdict {
   bool ok = false;
   /// Which part of the check it failed: "call" (refused, or the device reports an error), "memory", "mean", "gradient",
@@ -63,7 +66,7 @@ struct Verdict {
   double mean_error = 0;  // |mean - oracle|
   double mean_share = 0, gradient_share = 0;  // the errors of mean and gradient, as parts of what is allowed
   double loss_error = 0;                      // the same relative to 1 - SSIM
-  double gradient_error = 0;                  // train: worst |g - oracle| in units of the RMS of the oracle's gradient
+  double gradient_error = 0;                  // train: worst |g - oracle| in units of the oracle's gradient (below)
   double gradient_unit_error = 0;             // the same in units of 1 / (positions counted)
   double gradient_corner = 0, gradient_edge = 0, gradient_interior = 0;  // the same, by region
   std::int64_t worst = -1;                                               // flat index of the worst gradient element

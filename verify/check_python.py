@@ -151,7 +151,7 @@ def accuracy(subject: Subject, oracle: Oracle, padding: str, report: Report) -> 
             report.require(False, f"{where}: gradient of shape {None if gradient is None else tuple(gradient.shape)}")
             continue
         want = WEIGHT * want
-        size = want.abs().max() if by_peak else want.square().mean().sqrt()
+        size = want.abs().max() if by_peak else (want.square().sum() / count).sqrt()  # check.hpp
         allowed = float(of_gradient * size + abs(WEIGHT) * of_unit / count)
         error = (gradient.double() - want).abs()
         worst = int(error.nan_to_num(float("inf")).argmax())

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <cstdio>
 #include <regex>
 #include <set>
 
@@ -18,6 +19,12 @@ namespace ssim::verify {
 namespace {
 
 using Shape = std::array<std::int64_t, 4>;
+
+std::string digits(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  return text;
+}
 
 struct Walker {
   Registrar& registrar;
@@ -37,8 +44,8 @@ struct Walker {
         return;
       }
       const Verdict verdict = verify_row(row, shared_case(row.device, spec, with_seed), mode);
-      testing::Test::RecordProperty("mean_error", std::to_string(verdict.mean_error));
-      testing::Test::RecordProperty("gradient_error", std::to_string(verdict.gradient_error));
+      testing::Test::RecordProperty("mean_error", digits(verdict.mean_error));
+      testing::Test::RecordProperty("gradient_error", digits(verdict.gradient_error));
       EXPECT_TRUE(verdict.ok) << verdict.message;
     });
   }

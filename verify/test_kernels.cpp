@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A small set of problems that runs every instantiation of every kernel: what `./suite sanitize` gives to
-// compute-sanitizer. In emulation a test counts that none is left out, against the kernels of resource_budget.json.
+// compute-sanitizer. In emulation a test counts that none is left out (instantiations.hpp).
 //
 // Run: ./suite test --filter '^kernels' ; compute-sanitizer build/verify/test_kernels --match '^kernels.cuda:'
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <map>
-#include <nlohmann/json.hpp>
-#include <set>
-
 #include "kernels/registry.hpp"
 #include "row_tests.hpp"
 #if SSIM_WITH_EMULATION
-#include "kernels/cuda/emulation/grid.hpp"
+#include "instantiations.hpp"
 #endif
 
 namespace ssim::verify {
@@ -74,19 +69,7 @@ TEST(KernelSet, RunsEveryInstantiation) {
       }
     }
   }
-  std::map<std::string, int> ran, wanted;
-  for (const auto& [name, address] : cuda_emulated::emulation::launched()) ++ran[name];
-  std::set<std::string> instantiations;
-  const nlohmann::json budget = nlohmann::json::parse(std::ifstream(SSIM_BUDGET));
-  for (const auto& [arch, kernels] : budget.at("kernels").items()) {
-    for (const auto& [name, figures] : kernels.items()) instantiations.insert(name);
-  }
-  for (const std::string& name : instantiations) ++wanted[name.substr(0, name.find('<'))];
-  EXPECT_GT(wanted.size(), 0u);
-  for (const auto& [name, count] : wanted) {
-    if (name.rfind("operator_", 0) == 0) continue;  // no row's: the tests of the operator run them
-    EXPECT_EQ(ran[name], count) << "instantiations of " << name;
-  }
+  expect_every_instantiation([](const std::string& kernel) { return !is_of_operator(kernel); });
 #endif
 }
 

@@ -9,6 +9,9 @@
 #include "kernels/cuda/operator_kernels.hpp"
 #include "memory.hpp"
 #include "row_tests.hpp"
+#if SSIM_WITH_EMULATION
+#include "instantiations.hpp"
+#endif
 
 namespace ssim::verify {
 namespace {
@@ -139,6 +142,14 @@ TEST(OperatorKernels, StoreWritesTheValue) {
     EXPECT_EQ(to.download<float>()[0], -0.25f);
     EXPECT_EQ(to.damage(), "");
   });
+}
+
+// The last of them: `./suite sanitize` gives these tests to compute-sanitizer.
+TEST(OperatorKernels, WereAllRun) {
+  if (const std::string reason = cannot_run(Device::cuda_emulated); !reason.empty()) return skip(reason);
+#if SSIM_WITH_EMULATION
+  expect_every_instantiation(is_of_operator);
+#endif
 }
 
 }  // namespace

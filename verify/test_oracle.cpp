@@ -159,6 +159,22 @@ TEST(Oracle, MatchesScikitImage) {
   EXPECT_EQ(compared, 24);
 }
 
+// verify/golden/pytorch_msssim.json: value and gradient by the package in fp64, but with a window of fp32. Its taps sum
+// to 1 within 6e-8, which moves the variance of a flat bright window by 1e-7 / C2 = 1e-4 of the terms that it is in.
+TEST(Oracle, MatchesPytorchMsssim) {
+  const std::vector<PackageCase> cases = package_cases();
+  EXPECT_GE(cases.size(), 9u);
+  for (const PackageCase& stored : cases) {
+    const OracleAnswer answer = oracle(stored.problem, stored.x.data(), stored.y.data());
+    EXPECT_NEAR(answer.mean, stored.value_fp64, 1e-6) << stored.name;
+    const double peak = size_of(stored.gradient_fp64.data(), stored.problem.elements()).peak;
+    ASSERT_EQ(answer.grad_x.size(), stored.gradient_fp64.size());
+    for (std::size_t i = 0; i < answer.grad_x.size(); ++i) {
+      ASSERT_NEAR(answer.grad_x[i], stored.gradient_fp64[i], 2e-5 * peak) << stored.name << ", element " << i;
+    }
+  }
+}
+
 TEST(Oracle, OfTheCardIsThatOfTheHost) {
   if (const std::string reason = cannot_run(Device::cuda); !reason.empty()) return skip(reason, true);
 #if SSIM_WITH_CUDA

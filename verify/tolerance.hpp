@@ -12,7 +12,7 @@ namespace ssim::verify {
 struct Tolerance {
   double mean;           // absolute, of the mean as fp64 over many positions
   double position;       // of the value of one position: the mean over N of them may be off by position / sqrt(N) more
-  double gradient;       // in units of the RMS of the oracle's gradient
+  double gradient;       // in units of the oracle's gradient (Verdict)
   double gradient_unit;  // and in units of 1 / N, N = positions counted: what is left where the gradient is zero
   double loss = 0;       // relative to 1 - SSIM; 0 = not asked for
   bool peak = false;     // the gradient's unit is its largest value: where it is zero nearly everywhere the RMS says

@@ -30,7 +30,7 @@ EXAMPLE = """./suite report
 ./suite report --set smoke --filter ':(production|pytorch_mssim):'
 ./suite report --set sweep --out reports/out/sweep --resume
 torchrun --no-python --nproc-per-node 8 ./suite report --set sweep
-./suite report --peers --upstream-protocol
+./suite report --peers --upstream-protocol --accuracy
 ./suite report --library ./libmine.so --name mine
 ./suite report --from reports/results/h200 --out /tmp/again
 ./suite report --check reports/results/h200"""
@@ -65,6 +65,9 @@ def arguments(parser):
         "--upstream-protocol", action="store_true", help="the published benchmark's own protocol too, labelled as that"
     )
     parser.add_argument(
+        "--accuracy", action="store_true", help="the worst error of each row on each input class too: accuracy.md"
+    )
+    parser.add_argument(
         "--resume", action="store_true", help="go on from what DIR holds, with its set, device and filter"
     )
 
@@ -73,7 +76,10 @@ def needs(args) -> tuple[str, list[str]]:
     if args.check or args.source:
         return "python", []
     # The packages are timed beside our operator, through Python, and the baselines, through ctypes.
-    return "build", [] if args.peers else TARGETS + (own.TARGETS if args.library else [])
+    if args.peers:
+        return "build", []
+    own_targets = own.TARGETS if args.library else []
+    return "build", TARGETS + own_targets + (["verify/ssim_accuracy"] if args.accuracy else [])
 
 
 def check(args):
@@ -198,6 +204,20 @@ def _calibration(samples: Path) -> None:
         target.unlink()  # of another device
 
 
+def _accuracy(context, samples: Path) -> int:
+    """The table of worst errors of the rows of the device that was measured, and on the CPU of the emulated ones."""
+    from frontdoor.child import run_child
+    from reports.accuracy import FILE
+    from reports.stream import read
+
+    say("the worst error of each row on each input class")
+    device = read(samples).environment.get("device")
+    rows = "^cuda:" if device == "cuda" else "^(cpu|cuda-emulated):"
+    program = ROOT / "build" / "verify" / "ssim_accuracy"
+    command = [str(program), "--filter", rows, "--out", str(samples.with_name(FILE))]
+    return run_child(command, context.environment(), STATE / "accuracy.log")
+
+
 def _more(context, args, samples: Path) -> int:
     """What else was asked for beside the two passes."""
     from frontdoor.child import run_child
@@ -208,6 +228,10 @@ def _more(context, args, samples: Path) -> int:
         command += ["--upstream-protocol", "--out", str(samples), "--resume"]
         command += ["--filter", args.filter] if args.filter else []
         status = run_child(command, context.environment(), STATE / "upstream.log")
+        if status:
+            return status
+    if args.accuracy and samples.exists():
+        status = _accuracy(context, samples)
         if status:
             return status
     if args.peers:

@@ -2,39 +2,38 @@
 """run what this machine has of sanitizers, and say what it lacks
 
 * compute-sanitizer's memcheck, racecheck, initcheck and synccheck over every instantiation of every CUDA kernel;
-* all host code under AddressSanitizer and UndefinedBehaviorSanitizer, without LibTorch;
+* all C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer, those of the operator too where LibTorch is;
 * CPU rows under ThreadSanitizer, without LibTorch, by Clang with its own OpenMP runtime.
 The last two build into build/sanitize/ (some minutes the first time). Exit status: 0 all that ran is clean, 1 not,
 77 nothing could run.
 """
 
-import argparse
 import os
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
-from frontdoor import machine
-from frontdoor.commands import test
-from frontdoor.place import BUILD, CANNOT, GOOD, ROOT, WRONG, Stop, say
+from frontdoor import machine, variant
+from frontdoor.place import BUILD, CANNOT, GOOD, ROOT, WRONG, say
 
-TARGETS = ["verify/test_kernels"]
+# Every instantiation of every kernel: those of the rows, and those of the operator.
+KERNEL_TESTS = {"test_kernels": "^kernels.cuda:", "test_operator_kernels": "^OperatorKernels"}
+TARGETS = [f"verify/{name}" for name in KERNEL_TESTS]
+CARD_SECONDS = 300  # what one program may take under one tool
 EXAMPLE = """./suite sanitize
 ./suite sanitize --only thread"""
 
 TOOLS = ["memcheck", "racecheck", "initcheck", "synccheck"]
 HOST = ["address", "thread"]
 
-# Executables of a sanitizer's build, and what of them is run.
-TESTS = {
-    "address": ["test_accuracy", "test_compare", "test_cpu_dispatch", "test_entry", "test_kernels", "test_oracle"]
-    + ["test_photographs", "test_properties", "test_random"],
-    "thread": ["test_accuracy", "test_compare", "test_cpu_dispatch", "test_entry", "test_kernels", "test_properties"],
-}
+# Tests in which several threads of ours run.
+THREADED = ["test_accuracy", "test_compare", "test_cpu_dispatch", "test_entry", "test_kernels", "test_oracle"]
+THREADED += ["test_properties", "test_random"]
 OPTIONS = {
     "address": ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
-    "thread": ["-Db_sanitize=thread", "-Db_lundef=false", "-Demulation=disabled"],
+    # libgomp's synchronisation is invisible to ThreadSanitizer, and LibTorch brings libgomp.
+    "thread": ["-Db_sanitize=thread", "-Db_lundef=false", "-Demulation=disabled", "-Dtorch=disabled"],
 }
 
 
@@ -49,18 +48,23 @@ class Lacking(Exception):
 def card_tool(tool: str, context) -> bool:
     if not machine.have_driver():
         raise Lacking("no CUDA device")
-    compiler, why = machine.nvcc()
-    beside = Path(compiler).parent / "compute-sanitizer" if compiler else None
-    program = shutil.which("compute-sanitizer") or (str(beside) if beside and beside.exists() else None)
+    program = machine.compute_sanitizer()
     if not program:
-        raise Lacking("compute-sanitizer is not installed" + (f" ({why})" if why else ""))
-    executable = BUILD / "verify" / "test_kernels"
-    if not executable.exists():
-        raise Lacking("the tests were not built (GoogleTest or nlohmann_json is missing)")
-    command = [program, "--tool", tool, "--error-exitcode", "99"]
-    command += ["--leak-check", "full"] if tool == "memcheck" else []
-    command += [str(executable), "--match", "^kernels.cuda:", "--gtest_brief=1"]
-    return _run(command, {**context.environment(), "SUITE_REQUIRE_GPU": "1"}, BUILD / "suite" / f"sanitize-{tool}.log")
+        raise Lacking(
+            "compute-sanitizer is not installed (it comes with the CUDA toolkit, or: "
+            "pip install --no-deps --target .venv-cuda nvidia-cuda-sanitizer-api==13.0.*)"
+        )
+    environment = {**context.environment(), "SUITE_REQUIRE_GPU": "1", "SUITE_DEVICE": "cuda"}
+    clean = True
+    for name, match in KERNEL_TESTS.items():
+        executable = BUILD / "verify" / name
+        if not executable.exists():
+            raise Lacking("the tests were not built (GoogleTest or nlohmann_json is missing)")
+        command = [program, "--tool", tool, "--error-exitcode", "99"]
+        command += ["--leak-check", "full"] if tool == "memcheck" else []
+        command += [str(executable), "--match", match, "--gtest_brief=1"]
+        clean &= _run(command, environment, BUILD / "suite" / f"sanitize-{tool}-{name}.log")
+    return clean
 
 
 def _clang() -> str:
@@ -78,31 +82,16 @@ def _clang() -> str:
     raise Lacking("no clang++ with libomp and ThreadSanitizer (Debian: clang libomp-dev)")
 
 
-def _configure(kind: str, folder: Path, context) -> None:
-    environment = {**context.environment()}
-    if kind == "thread":
-        environment["CXX"] = _clang()
-    if (folder / "build.ninja").exists():
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    options = ["-Dtorch=disabled", "-Dcuda=disabled", "-Dbench=disabled", "-Dbuildtype=debugoptimized"]
-    command = [context.python, "-m", "mesonbuild.mesonmain", "setup", str(folder), str(ROOT), *options, *OPTIONS[kind]]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        raise Stop(WRONG, f"sanitize: configuring {folder} failed:\n{done.stdout[-3000:]}{done.stderr[-2000:]}")
-
-
 def host_tool(kind: str, context) -> bool:
     folder = BUILD / "sanitize" / kind
-    _configure(kind, folder, context)
-    targets = [f"verify/{name}" for name in TESTS[kind]]
-    build = [context.interpreter.ninja, "-C", str(folder), *targets]
-    done = subprocess.run(build, env=context.environment(), capture_output=True, text=True)
-    if done.returncode:
-        raise Stop(WRONG, f"sanitize: the {kind} build failed:\n{done.stdout[-4000:]}")
-    environment = {
-        **context.environment(),
-        "ASAN_OPTIONS": "detect_stack_use_after_return=0:abort_on_error=0",
+    environment = dict(context.environment())
+    if kind == "thread":
+        environment["CXX"] = _clang()
+    variant.configure("sanitize", folder, ["-Dbuildtype=debugoptimized", *OPTIONS[kind]], environment, context)
+    # LibTorch's own globals are never freed, and its allocations are not ours to judge.
+    environment |= {
+        "ASAN_OPTIONS": "detect_stack_use_after_return=0:abort_on_error=0:detect_odr_violation=0",
+        "LSAN_OPTIONS": f"suppressions={ROOT}/verify/lsan.supp",
         "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
         # libomp is not instrumented; archer tells ThreadSanitizer what it synchronises.
         "TSAN_OPTIONS": f"ignore_noninstrumented_modules=1:halt_on_error=1:suppressions={ROOT}/verify/tsan.supp",
@@ -110,15 +99,20 @@ def host_tool(kind: str, context) -> bool:
         "OMP_NUM_THREADS": "2",
         "SUITE_DEVICE": "cpu" if kind == "thread" else "auto",
     }
-    args = argparse.Namespace(filter=None, jobs=min(2, len(os.sched_getaffinity(0))))
-    tests = [t for t in test.registered(context, folder) if t.name in TESTS[kind]]
-    return test.run_tests(args, tests, environment, remember=False) == GOOD
+    chosen = [t for t in variant.tests(context, folder) if kind == "address" or t.name in THREADED]
+    return variant.run("sanitize", context, folder, chosen, environment, slower=5)
 
 
 def _run(command: list[str], environment: dict[str, str], log: Path) -> bool:
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w") as out:
-        status = subprocess.run(command, env=environment, stdout=out, stderr=subprocess.STDOUT).returncode
+        try:
+            status = subprocess.run(
+                command, env=environment, stdout=out, stderr=subprocess.STDOUT, timeout=CARD_SECONDS
+            ).returncode
+        except subprocess.TimeoutExpired:
+            print(f"{' '.join(command)}: not through after {CARD_SECONDS} s", file=out, flush=True)
+            status = 1
     if status:
         print("\n".join(log.read_text(errors="replace").splitlines()[-40:]))
     return status == 0

@@ -107,6 +107,7 @@ Implementation forward_row(const std::string& name, const std::string& idea, Fee
       .device = kDevice,
       .tile = {kGroup, kBoxColumns},
       .exact_in_emulation = false,
+      .fp16_taps = true,
       .supports = supports,
       .workspace_bytes = workspace_bytes,
       .value = [choice](const Problem& p, const Arguments& a) { return value(p, a, choice); },

@@ -82,6 +82,7 @@ Implementation tensor_train() {
       .device = kDevice,
       .tile = {tensor_cores::kGroup, tensor_cores::kGradientColumns},
       .exact_in_emulation = false,
+      .fp16_taps = true,
       .supports = tensor_cores::train_supports,
       .workspace_bytes = tensor_cores::train_workspace_bytes,
       .value =

@@ -82,6 +82,7 @@ Implementation make_row(const char* name, const char* idea, op::Backward backwar
       .tile = {},
       .capturable = false,
       .mean_is_fp32 = true,
+      .fp16_taps = device != Device::cpu,  // production's
       .supports = [device](const Problem& p, Mode mode) { return supports(device, p, mode); },
       .workspace_bytes = [](const Problem&, Mode) -> std::int64_t { return 0; },
       .value = [=](const Problem& p, const Arguments& a) { return run(name, backward, device, p, a, Mode::infer); },

@@ -4,7 +4,8 @@
     pip install pytorch-msssim==1.0.0 torch==2.11.0
     python verify/golden/make_pytorch_msssim.py > verify/golden/pytorch_msssim.json
 
-The images are computed, not stored: multiples of 2^-24 from an integer hash, so that every language gets the same bits.
+The images are computed, not stored: multiples of 2^-24 from an integer hash, so that every language gets the same bits;
+and crops of the photographs, degraded as in make_skimage.py.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ import sys
 from importlib.metadata import version
 from typing import Any
 
+import make_skimage
 import pytorch_msssim
 import torch
 
 SHAPES = [(1, 1, 11, 11), (2, 3, 13, 17), (1, 1, 32, 27)]
 KINDS = ["noise", "blend"]
+CROP = (1, 3, 12, 13)
+CROPS = ["photo astronaut steps", "photo chelsea shift", "photo coffee darker"]
 
 
 def noise(count: int, seed: int) -> torch.Tensor:
@@ -29,7 +33,14 @@ def noise(count: int, seed: int) -> torch.Tensor:
 
 
 def images(shape: tuple[int, ...], kind: str) -> tuple[torch.Tensor, torch.Tensor]:
-    """x, and y = noise of its own, or 3/4 x + 1/4 noise (rounded to fp32 once), both in fp32."""
+    """x, and y = noise of its own, or 3/4 x + 1/4 noise (rounded to fp32 once), both in fp32. Or the middle of a
+    photograph, and of the photograph degraded."""
+    if kind.startswith("photo "):
+        _, name, how = kind.split()
+        photo = make_skimage.read_ppm(name)
+        row, column = photo.shape[1] // 2, photo.shape[2] // 2
+        both = (photo, make_skimage.DEGRADATIONS[how](photo))
+        return tuple(torch.from_numpy(v[None, :, row : row + shape[2], column : column + shape[3]].copy()) for v in both)
     count = torch.Size(shape).numel()
     x, other = noise(count, 1), noise(count, 1_000_003)
     y = other if kind == "noise" else 0.75 * x + 0.25 * other
@@ -46,8 +57,8 @@ def package(x: torch.Tensor, y: torch.Tensor, dtype: torch.dtype) -> tuple[float
 def make() -> dict[str, Any]:
     torch.set_num_threads(1)
     cases = []
-    for shape in SHAPES:
-        for kind in KINDS:
+    for shape, kinds in [*((s, KINDS) for s in SHAPES), (CROP, CROPS)]:
+        for kind in kinds:
             x, y = images(shape, kind)
             value32, grad32 = package(x, y, torch.float32)
             value64, grad64 = package(x, y, torch.float64)

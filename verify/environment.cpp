@@ -12,9 +12,9 @@
 #include <filesystem>
 #include <fstream>
 
-#include "build_info.hpp"
+#include "verify/build_info.hpp"
 
-namespace ssim::bench {
+namespace ssim::verify {
 namespace {
 
 Json or_null(const std::string& text) { return text.empty() ? Json() : Json(text); }
@@ -100,20 +100,10 @@ int available_cpus() {
   return count;
 }
 
-std::string refuse_build() {
-#if !defined(NDEBUG)
-  return "assertions are on (b_ndebug=false)";
-#elif !defined(__OPTIMIZE__)
-  return "the compiler's optimisation is off (buildtype=debug)";
-#else
-  return "";
-#endif
-}
-
 Json host_environment(Device device, int threads) {
   Json environment;
   environment["device"] = ssim::to_string(device);
-  environment["device_name"] = or_null(cpu_model());  // gpu.hpp puts the card's name here
+  environment["device_name"] = or_null(cpu_model());  // card.hpp puts the card's name here
   for (const char* field : {"driver", "cuda"}) environment[field] = Json();
   environment["libtorch"] = or_null(build::kLibTorch);
   environment["compiler"] = build::kCompiler;
@@ -141,4 +131,4 @@ Json host_environment(Device device, int threads) {
   return environment;
 }
 
-}  // namespace ssim::bench
+}  // namespace ssim::verify

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: MIT
+"""The worst error of each row on each input class: accuracy.json (build/verify/ssim_accuracy writes it;
+verify/accuracy_table.hpp has its fields) and the page made of it.
+
+    ./suite report --accuracy                       measures it beside a report
+    ./suite python -m reports.accuracy DIR          writes DIR/accuracy.md anew from DIR/accuracy.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import jinja2
+
+HERE = Path(__file__).resolve().parent
+FILE, PAGE = "accuracy.json", "accuracy.md"
+NEEDED = ("device", "name", "class", "cases", "failures", "mean", "mean_at", "loss", "mean_share")
+
+
+def load(folder: Path) -> dict | None:
+    """None where there is none; ValueError where it is damaged."""
+    path = folder / FILE
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text())
+        if found["schema"] != 1 or not found["rows"]:
+            raise ValueError(f"schema {found['schema']}, {len(found['rows'])} rows")
+        found["command"], found["environment"]["commit"]
+        for row in found["rows"]:
+            for field in NEEDED:
+                row[field]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+    return found
+
+
+def commit(found: dict) -> str:
+    environment = found["environment"]
+    return str(environment.get("commit") or "unknown") + ("-dirty" if environment.get("dirty") else "")
+
+
+def _number(value: float | None) -> str:
+    return "infinite" if value is None else "0" if value == 0 else f"{value:.1e}"
+
+
+def _line(row: dict) -> dict:
+    figures = {f: _number(row[f]) for f in ("mean", "mean_of_many", "loss", "mean_share") if f in row}
+    for field in ("gradient", "gradient_unit", "corner", "edge", "interior", "gradient_share"):
+        figures[field] = _number(row[field]) if field in row else "–"
+    return {**row, **figures, "gradient_at": row.get("gradient_at") or "–", "mean_at": row["mean_at"] or "–"}
+
+
+def _worst(rows: list[dict], field: str) -> dict | None:
+    """The row with the largest figure; infinite (null) is largest."""
+    having = [r for r in rows if field in r]
+    return max(having, key=lambda r: float("inf") if r[field] is None else r[field], default=None)
+
+
+def _summary(name: str, rows: list[dict]) -> dict:
+    share = [w for w in (_worst(rows, "mean_share"), _worst(rows, "gradient_share")) if w]
+    shares = [s for s in (share[0]["mean_share"], share[-1].get("gradient_share", 0))]
+    cells = {"name": name, "cases": sum(r["cases"] for r in rows), "failures": sum(r["failures"] for r in rows),
+             "share": _number(None if None in shares else max(shares))}  # fmt: skip
+    for field in ("mean", "gradient"):
+        worst = _worst(rows, field)
+        cells[field] = f"{_number(worst[field])} ({worst['class']})" if worst else "–"
+    return cells
+
+
+def page(found: dict) -> str:
+    tables: dict[str, list[dict]] = {}
+    for row in found["rows"]:
+        tables.setdefault(f"{row['device']}:{row['name']}", []).append(row)
+    environment = found["environment"]
+    template = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), keep_trailing_newline=True, autoescape=False
+    ).get_template("accuracy.md.j2")
+    return template.render(
+        command=found["command"],
+        commit=commit(found),
+        environment=[(k.replace("_", " "), "–" if v is None else str(v).replace("|", "\\|"))
+                     for k, v in environment.items()],
+        device=environment.get("device_name") or environment.get("device"),
+        cases=sum(r["cases"] for r in found["rows"]),
+        failures=sum(r["failures"] for r in found["rows"]),
+        summary=[_summary(name, rows) for name, rows in tables.items()],
+        tables={name: [_line(r) for r in rows] for name, rows in tables.items()},
+    )  # fmt: skip
+
+
+def sentence(found: dict | None) -> str:
+    """What a report says of it; "" where there is none."""
+    if not found:
+        return ""
+    cases, failures = (sum(r[f] for r in found["rows"]) for f in ("cases", "failures"))
+    rows = len({(r["device"], r["name"]) for r in found["rows"]})
+    return (
+        f"[Worst error of each row on each input class]({PAGE}): {rows} rows, {cases} cases, {failures} outside "
+        f"tolerance; `{found['command']}`, commit {commit(found)[:12]}."
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", metavar="DIR", type=Path)
+    folder = parser.parse_args().folder
+    try:
+        found = load(folder)
+    except ValueError as error:
+        parser.exit(2, f"reports.accuracy: {error}\n")
+    if found is None:
+        parser.exit(2, f"reports.accuracy: {folder}: there is no {FILE} in it\n")
+    (folder / PAGE).write_text(page(found))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
