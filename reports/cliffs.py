@@ -111,8 +111,10 @@ def _shape(entry: dict) -> Shape:
 
 def _best_clock(a: dict[str, dict], b: dict[str, dict]) -> str | None:
     """The clock that the smaller of the two is quoted by, of those that both have."""
-    one = min((next(iter(x.values())) for x in (a, b)), key=quote.elements)
-    return next((c for c in quote.preference(one["device"], quote.elements(one)) if c in a and c in b), None)
+    smaller = min((a, b), key=lambda figures: quote.elements(next(iter(figures.values()))))
+    timed = [e | {"seconds": 1e-12 * e["ps_per_element"] * quote.elements(e)} for e in smaller.values()]
+    order = quote.SHORT_ORDER if quote.short_shapes(timed) else quote.LONG_ORDER
+    return next((clock for clock in order if clock in a and clock in b), None)
 
 
 def _bounds(entry: dict) -> tuple[float, float]:

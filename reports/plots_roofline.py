@@ -170,6 +170,6 @@ def roofline(data: Data) -> Figure | None:
     missing = [] if "tensor" in limits or data.device == "cpu" else ["tensor cores' rate not measured in this run"]
     handles, words = [*(h for h, _ in roof_lines), *handles], [*(t for _, t in roof_lines), *words]
     figure.legend(handles, words, loc="outside lower center", ncols=3)
-    note = "; ".join([data.device_name, *missing])
+    note = "; ".join([data.where, *missing])
     figure.suptitle(f"Roofline, {quote.shape(shown[0])}\n{note}", fontsize=11)
     return figure

@@ -109,7 +109,8 @@ def load(path: Path, rows: str = "") -> Source:
         raise Unusable(f"{path} does not say which rows meet production's accuracy; name them with --rows REGEX")
     else:
         known = [e for e in known if e["candidate"]]
-    figures = list(quote.quoted(known).values())
+    timed = [e | {"seconds": 1e-12 * e["ps_per_element"] * quote.elements(e)} for e in known]
+    figures = list(quote.quoted(timed, quote.short_shapes(timed)).values())
     if not figures:
         raise Unusable(f"{path} has no figure of a candidate" + (f" that matches {rows}" if rows else ""))
     return Source(Path(path), rows, of, multiprocessors, environment, figures)
