@@ -240,7 +240,8 @@ std::string test_tensor_ring() {
   constexpr int kPlanes = 5, kRows = 13, kColumns = 12, kBoxes = 4 * kPlanes;
   const Floats in(kPlanes * kRows * kColumns), out(kBoxes * kBoxRows * kBoxColumns);
   TensorMap map;
-  if (Status s = make_tensor_map(map, in, kPlanes, kRows, kColumns, kColumns, kBoxRows, kBoxColumns); !s) return s.message;
+  if (Status s = make_tensor_map(map, in, kPlanes, kRows, kColumns, kColumns, kBoxRows, kBoxColumns); !s)
+    return s.message;
   if (Status s = run("tensor_ring", tensor_ring, 160, sizeof(TensorRing), map, kBoxes, static_cast<float*>(out)); !s) {
     return s.message;
   }

@@ -40,7 +40,8 @@ def images(shape: tuple[int, ...], kind: str) -> tuple[torch.Tensor, torch.Tenso
         photo = make_skimage.read_ppm(name)
         row, column = photo.shape[1] // 2, photo.shape[2] // 2
         both = (photo, make_skimage.DEGRADATIONS[how](photo))
-        return tuple(torch.from_numpy(v[None, :, row : row + shape[2], column : column + shape[3]].copy()) for v in both)
+        rows, columns = slice(row, row + shape[2]), slice(column, column + shape[3])
+        return tuple(torch.from_numpy(v[None, :, rows, columns].copy()) for v in both)
     count = torch.Size(shape).numel()
     x, other = noise(count, 1), noise(count, 1_000_003)
     y = other if kind == "noise" else 0.75 * x + 0.25 * other
