@@ -95,34 +95,39 @@ const std::vector<Scene>& scenes() {
     for (const float by : {3.0f, 5.9f, 6.1f, 8.0f, 30.0f, 95.0f, 190.0f, 1000.0f, 1e5f}) {
       const bool emulated = by == 3 || by == 8 || by == 30 || by == 1000 || by == 1e5f;
       list.push_back({"whole_x" + text(by), whole(by), kOne, "uniform", "uniform", emulated, by});
-      list.push_back({"pixel_x" + text(by), where(one_pixel, by), kOne, "uniform", "impulse", emulated && by != 8});
-      list.push_back({"part_x" + text(by), where(one_part, by), kOne, "uniform", "impulse", emulated && by != 8});
+      list.push_back(
+          {"pixel_x" + text(by), where(one_pixel, by), kOne, "uniform", "uniform+impulse", emulated && by != 8});
+      list.push_back(
+          {"part_x" + text(by), where(one_part, by), kOne, "uniform", "uniform+impulse", emulated && by != 8});
       list.push_back({"large_x" + text(by), whole(by), kLarge, "uniform", "uniform", false, by});
-      list.push_back({"large_pixel_x" + text(by), where(one_pixel, by), kLarge, "uniform", "impulse", false});
-      list.push_back({"large_part_x" + text(by), where(one_part, by), kLarge, "uniform", "impulse", false});
+      list.push_back({"large_pixel_x" + text(by), where(one_pixel, by), kLarge, "uniform", "uniform+impulse", false});
+      list.push_back({"large_part_x" + text(by), where(one_part, by), kLarge, "uniform", "uniform+impulse", false});
     }
     for (const float by : {30.0f, 1e5f}) {
-      list.push_back({"samples_x" + text(by), where(samples, by), kOne, "uniform", "impulse", by == 1e5f});
-      list.push_back({"island_x" + text(by), where(island, by), kOne, "uniform", "impulse", by == 1e5f});
-      list.push_back({"rim_x" + text(by), where(all_but_a_rim, by), kOne, "uniform", "impulse", by == 1e5f});
-      list.push_back({"large_samples_x" + text(by), where(samples, by), kLarge, "uniform", "impulse", false});
-      list.push_back({"large_island_x" + text(by), where(island, by), kLarge, "uniform", "impulse", false});
-      list.push_back({"large_rim_x" + text(by), where(all_but_a_rim, by), kLarge, "uniform", "impulse", false});
-      list.push_back({"last_pixel_x" + text(by), where(last_pixel, by), kOne, "uniform", "impulse", by == 30});
-      list.push_back({"one_plane_x" + text(by), where(one_plane, by), kBatch, "uniform", "impulse", true});
-      list.push_back({"large_one_plane_x" + text(by), where(one_plane, by), kLarge, "uniform", "impulse", false});
+      list.push_back({"samples_x" + text(by), where(samples, by), kOne, "uniform", "uniform+impulse", by == 1e5f});
+      list.push_back({"island_x" + text(by), where(island, by), kOne, "uniform", "uniform+impulse", by == 1e5f});
+      list.push_back({"rim_x" + text(by), where(all_but_a_rim, by), kOne, "uniform", "uniform+impulse", by == 1e5f});
+      list.push_back({"large_samples_x" + text(by), where(samples, by), kLarge, "uniform", "uniform+impulse", false});
+      list.push_back({"large_island_x" + text(by), where(island, by), kLarge, "uniform", "uniform+impulse", false});
+      list.push_back({"large_rim_x" + text(by), where(all_but_a_rim, by), kLarge, "uniform", "uniform+impulse", false});
+      list.push_back({"last_pixel_x" + text(by), where(last_pixel, by), kOne, "uniform", "uniform+impulse", by == 30});
+      list.push_back({"one_plane_x" + text(by), where(one_plane, by), kBatch, "uniform", "uniform+impulse", true});
+      list.push_back(
+          {"large_one_plane_x" + text(by), where(one_plane, by), kLarge, "uniform", "uniform+impulse", false});
     }
-    list.push_back({"one_bright_among_dark", where(one_plane, 1000, 1e-4f), kBatch, "uniform", "impulse", true});
-    list.push_back({"one_dark_among_bright", where(one_plane, 1e-4f, 1000), kBatch, "uniform", "impulse", true, 1000});
+    list.push_back(
+        {"one_bright_among_dark", where(one_plane, 1000, 1e-4f), kBatch, "uniform", "uniform+impulse", true});
+    list.push_back(
+        {"one_dark_among_bright", where(one_plane, 1e-4f, 1000), kBatch, "uniform", "uniform+impulse", true, 1000});
     for (const float by : {1e-2f, 1e-3f, 1e-5f}) {
       list.push_back({"dark_x" + text(by), whole(by), kOne, "uniform", "dark", by == 1e-3f});
     }
     for (const float by : {3.0f, 30.0f, 1e5f}) {
       list.push_back({"odd_x" + text(by), whole(by), kOdd, "uniform", "uniform", by == 30, by});
-      list.push_back({"odd_pixel_x" + text(by), where(one_pixel, by), kOdd, "uniform", "impulse", false});
-      list.push_back({"odd_part_x" + text(by), where(one_part, by), kOdd, "uniform", "impulse", by == 1e5f});
+      list.push_back({"odd_pixel_x" + text(by), where(one_pixel, by), kOdd, "uniform", "uniform+impulse", false});
+      list.push_back({"odd_part_x" + text(by), where(one_part, by), kOdd, "uniform", "uniform+impulse", by == 1e5f});
     }
-    list.push_back({"dark_part", where(one_part, 1e-4f), kOne, "uniform", "impulse", true});
+    list.push_back({"dark_part", where(one_part, 1e-4f), kOne, "uniform", "uniform+impulse", true});
     list.push_back({"photographic_x1000", whole(1000), kOne, "textured", "textured", true, 1000});
     return list;
   }();

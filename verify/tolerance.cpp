@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "tolerance.hpp"
 
+#include <algorithm>
 #include <span>
 #include <stdexcept>
 
@@ -178,6 +179,12 @@ std::span<const Line> lines_of(const Implementation& row) {
 }  // namespace
 
 Tolerance tolerance(const Implementation& row, const std::string& input_class) {
+  if (const auto plus = input_class.find('+'); plus != std::string::npos) {
+    const Tolerance one = tolerance(row, input_class.substr(0, plus));
+    const Tolerance other = tolerance(row, input_class.substr(plus + 1));
+    return {std::max(one.mean, other.mean), std::max(one.position, other.position),
+            std::max(one.gradient, other.gradient), std::max(one.gradient_unit, other.gradient_unit)};
+  }
   for (const Line& line : lines_of(row)) {
     if (input_class != line.input_class) continue;
     Tolerance allowed = line.allowed;

@@ -19,7 +19,8 @@ struct Tolerance {
                          // how large the image is
 };
 
-/// Throws std::invalid_argument for a class that has no tolerance.
+/// Of images with places of two classes, "uniform+impulse": what the worse of the two is allowed. Throws
+/// std::invalid_argument for a class that has no tolerance.
 Tolerance tolerance(const Implementation& row, const std::string& input_class);
 
 }  // namespace ssim::verify
