@@ -368,6 +368,16 @@ __global__ void copy_box_misaligned(const __grid_constant__ TensorMap map) {
   mbarrier_wait(stage.full, 0);
 }
 
+__global__ void copy_box_from_between(const __grid_constant__ TensorMap map) {
+  auto& stage = shared<Stage>();
+  prepare(stage, 1, 1);
+  if (threadIdx.x == 0) {
+    mbarrier_arrive_expect(stage.full, 64);
+    copy_box(stage.value, map, 0, 0, -1, stage.full);
+  }
+  mbarrier_wait(stage.full, 0);
+}
+
 __global__ void load_matrix_misaligned(float* out) {
   auto& stage = shared<Stage>();
   Half2 r[1];
@@ -448,6 +458,14 @@ const std::vector<BrokenKernel>& broken_tensor_kernels() {
          TensorMap map;
          if (Status s = make_tensor_map(map, in, 1, 4, 16, 16, 4, 4); !s) return s;
          return run("copy_box_misaligned", copy_box_misaligned, 32, sizeof(Stage), map);
+       }},
+      {"copy_box_from_between", "a box begins between two multiples of 16 bytes: an illegal instruction on a card",
+       "copy_box: column -1 is not a multiple of 16 bytes",
+       [] {
+         const Floats in(64);
+         TensorMap map;
+         if (Status s = make_tensor_map(map, in, 1, 4, 16, 16, 4, 4); !s) return s;
+         return run("copy_box_from_between", copy_box_from_between, 32, sizeof(Stage), map);
        }},
       {"load_matrix_misaligned", "rows of a matrix at addresses that are only 8-byte aligned",
        "load_matrix: row 0x[0-9a-f]+ is not aligned to 16 bytes", SSIM_WITH_OUTPUT(load_matrix_misaligned, 32)},
