@@ -18,8 +18,12 @@ command -v "${CXX:-g++}" >/dev/null 2>&1 || command -v clang++ >/dev/null 2>&1 |
 if ! command -v python3 >/dev/null 2>&1; then
   need python3
   need python3-venv
-elif [ "${1-}" = --venv ] && ! python3 -c 'import ensurepip, venv' >/dev/null 2>&1; then
-  need python3-venv
+  need python3-dev
+elif [ "${1-}" = --venv ]; then
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || need python3-venv
+  # torch.compile compiles code that includes Python.h.
+  python3 -c 'import pathlib, sysconfig as s
+pathlib.Path(s.get_path("include"), "Python.h").resolve(strict=True)' >/dev/null 2>&1 || need python3-dev
 fi
 has_header gtest/gtest.h gtest || need libgtest-dev
 has_header benchmark/benchmark.h benchmark || need libbenchmark-dev
