@@ -378,6 +378,15 @@ __global__ void copy_box_from_between(const __grid_constant__ TensorMap map) {
   mbarrier_wait(stage.full, 0);
 }
 
+/// The kernel with the map of one plane of 4 x 16 in boxes of 4 x 4.
+template <typename Kernel>
+Status run_with_box(const char* name, Kernel* kernel) {
+  const Floats in(64);
+  TensorMap map;
+  if (Status s = make_tensor_map(map, in, 1, 4, 16, 16, 4, 4); !s) return s;
+  return run(name, kernel, 32, sizeof(Stage), map);
+}
+
 __global__ void load_matrix_misaligned(float* out) {
   auto& stage = shared<Stage>();
   Half2 r[1];
@@ -453,20 +462,10 @@ const std::vector<BrokenKernel>& broken_tensor_kernels() {
        "race in shared memory: |deadlock: .* wait in mbarrier_wait", SSIM_WITH_COPY(refilled_too_early, 64)},
       {"copy_box_misaligned", "a box goes to an address that is only 16-byte aligned",
        "copy_box: destination 0x[0-9a-f]+ is not aligned to 128 bytes",
-       [] {
-         const Floats in(64);
-         TensorMap map;
-         if (Status s = make_tensor_map(map, in, 1, 4, 16, 16, 4, 4); !s) return s;
-         return run("copy_box_misaligned", copy_box_misaligned, 32, sizeof(Stage), map);
-       }},
+       [] { return run_with_box("copy_box_misaligned", copy_box_misaligned); }},
       {"copy_box_from_between", "a box begins between two multiples of 16 bytes: an illegal instruction on a card",
        "copy_box: column -1 is not a multiple of 16 bytes",
-       [] {
-         const Floats in(64);
-         TensorMap map;
-         if (Status s = make_tensor_map(map, in, 1, 4, 16, 16, 4, 4); !s) return s;
-         return run("copy_box_from_between", copy_box_from_between, 32, sizeof(Stage), map);
-       }},
+       [] { return run_with_box("copy_box_from_between", copy_box_from_between); }},
       {"load_matrix_misaligned", "rows of a matrix at addresses that are only 8-byte aligned",
        "load_matrix: row 0x[0-9a-f]+ is not aligned to 16 bytes", SSIM_WITH_OUTPUT(load_matrix_misaligned, 32)},
       {"load_matrix_race", "loads a matrix that other lanes have just written, no sync_warp between",

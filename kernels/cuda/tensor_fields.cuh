@@ -6,7 +6,7 @@
 
 namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores {
 
-/// A warp that makes fields of 32 columns. Its registers are just enough, as those of GradientWarp below.
+/// A warp that makes fields of 32 columns. Its registers are just enough, as those of GradientWarp.
 template <typename AnyMaps>
 class FieldWarp {
  public:
