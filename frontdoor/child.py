@@ -9,6 +9,8 @@ import signal
 import subprocess
 from pathlib import Path
 
+from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, WRONG, Stop, relative
+
 _LIBC = ctypes.CDLL(None)
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -53,3 +55,13 @@ def run_child(
     if told and status < 0:
         return 130
     return status if status >= 0 else 128 - status
+
+
+def require_measured(status: int, command: str, out: Path, interrupted: str = "interrupted") -> None:
+    """Raises Stop unless the benchmark that wrote to `out` for ./suite COMMAND came to its end, rows right or wrong."""
+    if status == 130:
+        flag = "" if out == ROOT / "reports" / "out" / command else f" --out {relative(out)}"
+        raise Stop(130, f"{command}: {interrupted}; to go on from here: ./suite {command} --resume{flag}")
+    if status not in (GOOD, WRONG):
+        raise Stop(status if status in (MISUSE, CANNOT) else WRONG,
+                   f"{command}: the benchmark ended with status {status}; what it had measured is kept")  # fmt: skip

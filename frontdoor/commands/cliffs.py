@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 
 from frontdoor import machine
-from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
+from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, say, warn
 
 TARGET = "bench/ssim_bench_kernels"
 OFFSETS = (0, 4, 8, 12)
@@ -63,7 +63,7 @@ def _entries(path: Path) -> list[dict]:
 
 
 def _measure(args, context) -> list[Path]:
-    from frontdoor.child import run_child
+    from frontdoor.child import require_measured, run_child
 
     program = ROOT / "build" / TARGET
     if not program.exists():
@@ -82,12 +82,7 @@ def _measure(args, context) -> list[Path]:
         command += ["--resume"] if samples.exists() else []
         say(f"cliffs: {f'base pointers off by {offset} bytes' if offset else 'all shapes'}")
         status = run_child(command, context.environment(), STATE / f"cliffs-{offset}.log")
-        if status == 130:
-            out = "" if args.out == ROOT / "reports" / "out" / "cliffs" else f" --out {relative(args.out)}"
-            raise Stop(130, f"cliffs: interrupted; to go on from here: ./suite cliffs --resume{out}")
-        if status not in (GOOD, WRONG):
-            raise Stop(status if status in (MISUSE, CANNOT) else WRONG,
-                       f"cliffs: the benchmark ended with status {status}; what it had measured is kept")  # fmt: skip
+        require_measured(status, "cliffs", args.out)
         files.append(samples)
     return files
 

@@ -61,7 +61,7 @@ def check(args):
 
 def _measure(args, context) -> Path:
     """Figures of this machine, in --out."""
-    from frontdoor.child import run_child
+    from frontdoor.child import require_measured, run_child
     from reports import tuning
     from reports.stream import Damaged, read
 
@@ -80,12 +80,7 @@ def _measure(args, context) -> Path:
     command += ["--resume"] if samples.exists() else []
     say("tune: timing the rows that production may run")
     status = run_child(command, context.environment(), STATE / "tune.log")
-    if status == 130:
-        out = "" if args.out == ROOT / "reports" / "out" / "tune" else f" --out {relative(args.out)}"
-        raise Stop(130, f"tune: interrupted, no table written; to go on from here: ./suite tune --resume{out}")
-    if status not in (GOOD, WRONG):
-        raise Stop(status if status in (MISUSE, CANNOT) else WRONG,
-                   f"tune: the benchmark ended with status {status}; what it had measured is kept")  # fmt: skip
+    require_measured(status, "tune", args.out, "interrupted, no table written")
     try:
         run = read(samples)
     except (Damaged, OSError) as error:
