@@ -197,6 +197,24 @@ struct alignas(8) Mbarrier {
   std::uint64_t state;
 };
 
+/// The value of lane 0, of which the compiler then knows that it is the same for all of the warp: what follows from it
+/// goes to uniform registers, and a copy asked for by it to one instruction, not a loop over lanes. Whole warp.
+template <typename T>
+__device__ __forceinline__ T uniform(T value) {
+  return __shfl_sync(0xffffffffu, value, 0);
+}
+
+/// Whether this lane is the one of its warp that does what one thread must. Whole warp, converged.
+__device__ __forceinline__ bool elected() {
+#if __CUDA_ARCH__ >= 900
+  unsigned own;
+  asm volatile("{.reg .pred own; elect.sync _|own, 0xffffffff; selp.u32 %0, 1, 0, own;}" : "=r"(own));
+  return own;
+#else
+  return threadIdx.x % 32 == 0;
+#endif
+}
+
 /// One thread, once; the others see it after fence_mbarrier_init() of that thread and a barrier of the block.
 __device__ __forceinline__ void mbarrier_init(Mbarrier& barrier, unsigned count) {
   const unsigned at = static_cast<unsigned>(__cvta_generic_to_shared(&barrier));

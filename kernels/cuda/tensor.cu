@@ -22,6 +22,7 @@ Plan plan(const Problem& p, int together) {
           .together = together,
           .lead = 1,
           .strip_columns = kBoxColumns,
+          .before = kReach,
           .origin_column = origin_column(p),
           .origin_row = p.padding == Padding::valid ? kHalo : 0,
           .share = 0,

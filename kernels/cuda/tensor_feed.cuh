@@ -13,7 +13,7 @@ inline constexpr int kMostResident = 3;  // blocks of four warps on a multiproce
 /// are one that is as wide (kStrips = 1).
 template <int kBoxes, int kStages, int kAskers, int kStrips>
 struct TensorRing {
-  static_assert(kAskers == 1 || kAskers == 4);
+  static_assert(kAskers == 1 || kAskers == 2 || kAskers == 4);
 
   Stage<kBoxes> stage[kStages];
   Mbarrier full[kStages], empty[kStages];
@@ -37,26 +37,33 @@ struct TensorRing {
     asker[part].started = 0;
   }
 
-  /// One thread: asks for its part of the next 8 rows of both images. False where there are no more.
+  /// Whole warp: asks for its part of the next 8 rows of both images. False where there are no more.
   template <typename AnyMaps>
   __device__ __forceinline__ bool load(const Plan& plan, const AnyMaps& maps, int height, int part) {
     auto& own = asker[part];
+    sync_warp();
     Cursor<kStrips> at = own.cursor;
+    const unsigned index = uniform(own.started), slot = index % kStages;
+    sync_warp();
     if (!at.advance(plan)) return false;
-    own.cursor = at;
-    const unsigned index = own.started, slot = index % kStages;
-    own.started = index + 1;
+    if (threadIdx.x % 32 == 0) {
+      own.cursor = at;
+      own.started = index + 1;
+    }
+    at.make_uniform();
     if (index >= kStages) mbarrier_wait(empty[slot], (index / kStages & 1) ^ 1);
+    if (!elected()) return true;
     mbarrier_arrive_expect(full[slot], sizeof(Stage<kBoxes>) / kAskers);
     if constexpr (AnyMaps::kRowsApart) {
-      static_assert(kAskers > 1);
-      const int j = part;  // rows j and j + 4
       for (int i = 0; i < kBoxes; ++i) {
         const Place place = at.place_of_box(i);
-        const std::int64_t first = static_cast<std::int64_t>(place.plane) * height + at.row + j;
-        const int map = static_cast<int>(first) & 3, row = static_cast<int>(first >> 2), column = place.column;
-        copy_box(stage[slot].x[i][2 * j], maps.x[map], 0, row, column, full[slot]);
-        copy_box(stage[slot].y[i][2 * j], maps.y[map], 0, row, column, full[slot]);
+        for (int k = 0; k < 4 / kAskers; ++k) {
+          const int j = part + k * kAskers;  // rows j and j + 4
+          const std::int64_t first = static_cast<std::int64_t>(place.plane) * height + at.row + j;
+          const int map = static_cast<int>(first) & 3, row = static_cast<int>(first >> 2), column = place.column;
+          copy_box(stage[slot].x[i][2 * j], maps.x[map], 0, row, column, full[slot]);
+          copy_box(stage[slot].y[i][2 * j], maps.y[map], 0, row, column, full[slot]);
+        }
       }
     } else {
       static_assert(kAskers == 1);
@@ -100,7 +107,7 @@ class TensorFeed {
     // Blocks that share a multiprocessor have it done by different warps, whose schedulers then share the work.
     const unsigned first = blockIdx.x * kResident / gridDim.x * 32;
     initialises_ = threadIdx.x == first;
-    asks_ = kAskers > 1 ? threadIdx.x % 32 == 0 : initialises_;
+    asks_ = kAskers > 1 || uniform(threadIdx.x / 32) == first / 32;
   }
 
   /// Starts the block's share.
@@ -109,7 +116,8 @@ class TensorFeed {
       maps_.prefetch();
       ring_.init(kWarps);
     }
-    if (asks_) ring_.begin(part());
+    const int asker = part();
+    if (asks_ && threadIdx.x % 32 == 0) ring_.begin(asker);
     if (kAskers == 1 && asks_) load();  // before the barrier, because it takes long to come
   }
 
@@ -132,7 +140,7 @@ class TensorFeed {
   __device__ __forceinline__ void finish() {}
 
  private:
-  __device__ __forceinline__ static int part() { return kAskers > 1 ? threadIdx.x / 32 : 0; }
+  __device__ __forceinline__ static int part() { return kAskers > 1 ? uniform(static_cast<int>(threadIdx.x / 32)) : 0; }
   __device__ __forceinline__ void load() { ring_.load(plan_, maps_, height_, part()); }
 
   const Plan& plan_;
@@ -173,7 +181,9 @@ class ProducedFeed {
 template <int kBytes>
 class CopyFeed {
  public:
-  struct Maps {};
+  struct Maps {
+    static constexpr bool kRowsApart = false;
+  };
   static constexpr bool kUsesMaps = false, kRowsApart = false;
   static constexpr int kBoxes = 1, kWarps = kWarpsOfBox;
   static constexpr int kStages = 4, kAhead = 2, kResident = kMostResident;

@@ -46,19 +46,19 @@ class FieldWarp {
     const fallback::Images images{p_.x, p_.y, p_.width, p_.height, p_.margin, p_.c1, p_.c2};
     Segment segment;
     for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
-      const Place place = place_of(p_.plan, segment.strip);
+      const Place place = place_of_warp<AnyMaps>(p_, segment.strip, warp);
       const int first = segment.first * kGroup, end = first + segment.outputs * kGroup;
       const int last = end < p_.height ? end : p_.height;
       if (memory_.repair[warp][index / 32] >> index % 32 & 1) {
-        const int own = warp * kWarpColumns - kReach, lane = static_cast<int>(threadIdx.x % 32);
+        const int own = warp % kWarpsOfStrip * kWarpColumns - kBefore<AnyMaps>, lane = static_cast<int>(threadIdx.x % 32);
         const double loss = fallback::value(images, {place.plane, place.column + own, first, last}, buffer);
-        if (own + lane >= 0 && own + lane < kGradientColumns) memory_.done[threadIdx.x] += loss;
+        if (own + lane >= 0 && own + lane < kGradientColumns<AnyMaps>) memory_.done[threadIdx.x] += loss;
       }
       if (memory_.repair[kFieldWarps + warp][index / 32] >> index % 32 & 1) {
-        const int own = warp * kTilesOfWarp * 16;  // of the gradient warp
+        const int own = warp % kWarpsOfStrip * kTilesOfWarp * 16;  // of the gradient warp
         fallback::gradient(images, {place.plane, place.column + own, first, last},
                            static_cast<float>(upstream(p_) * p_.inverse_count), p_.grad_x,
-                           own + 32 <= kGradientColumns ? 32 : kGradientColumns - own, buffer);
+                           own + 32 <= kGradientColumns<AnyMaps> ? 32 : kGradientColumns<AnyMaps> - own, buffer);
       }
     }
   }
@@ -66,32 +66,33 @@ class FieldWarp {
   __device__ __forceinline__ double total() const { return memory_.done[threadIdx.x]; }
 
  private:
+  static constexpr int kWarpsOfStrip = kFieldWarps / kStripsOfBlock<AnyMaps>;
   // Bits of flags_; the first two stand for the lane's four columns g, g + 8, g + 16, g + 24.
   static constexpr int kInside = 1, kCounts = 16;  // the fields are not zero; SSIM counts in this block
   static constexpr int kAllInside = 256, kBegun = 512;
 
   __device__ __forceinline__ void begin(const Segment& segment) {
-    const Place place = place_of(p_.plan, segment.strip);
-    const int first =
-        static_cast<int>(threadIdx.x / 32) * kWarpColumns + static_cast<int>(threadIdx.x % 32 / 4) - kReach;
+    const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
+    const Place place = place_of_warp<AnyMaps>(p_, segment.strip, warp);
+    const bool any = place.plane < p_.plan.planes;
+    const int first_of_warp = warp % kWarpsOfStrip * kWarpColumns;
+    const int first = first_of_warp + lane / 4 - kBefore<AnyMaps>;
     flags_ = 0;
     for (int i = 0; i < 4; ++i) {
       const int own = first + 8 * i, column = place.column + own;
-      const bool inside = column >= p_.margin && column < p_.width - p_.margin;
+      const bool inside = any && column >= p_.margin && column < p_.width - p_.margin;
       if (inside) flags_ |= kInside << i;
-      if (inside && own >= 0 && own < kGradientColumns) flags_ |= kCounts << i;
+      if (inside && own >= 0 && own < kGradientColumns<AnyMaps>) flags_ |= kCounts << i;
     }
     if (ballot(flags_ % kCounts == kCounts - 1) == 0xffffffffu) flags_ |= kAllInside;
     row_ = (segment.first - 1) * kGroup;
-    column_ = place.column - 2 * kReach;
-    shifts_ = shifts_of(
-        p_.maps,
-        static_cast<std::int64_t>(place.plane) * p_.height + row_ + static_cast<std::int64_t>(threadIdx.x % 32 / 4),
-        p_.width);
-    const Sample sample =
-        plane_sample(sample_pixels(p_.x, p_.y, place.plane, p_.height, p_.width), p_.statistics.range);
+    pixels_row_ = PackedShiftedRow(shifted_row(
+        p_.maps, place.plane, p_.height, p_.width, row_ - kGroup + lane / 4,
+        place.column - p_.plan.before + first_of_warp + lane % 4 * 4));
+    const Sample sample = plane_sample(
+        sample_pixels(p_.x, p_.y, any ? place.plane : 0, p_.height, p_.width), p_.statistics.range);
     statistics_.begin(sample);
-    if (sample.bright) memory_.totals[threadIdx.x].x = kNotFinite;
+    if (any && sample.bright) memory_.totals[threadIdx.x].x = kNotFinite;
   }
 
   /// left: outputs of this segment from here on. The first and the last are there for their neighbours' gradient alone.
@@ -102,9 +103,7 @@ class FieldWarp {
     const bool counted = left != 1 && flags_ & kBegun;
     const auto pixels = [&] {
       if constexpr (AnyMaps::kRowsApart) {
-        // Those of the group below the fields, which the first two steps do not make yet.
-        const int row = row_ + (kOutput ? kGroup : kSlot == 1 ? 0 : -kGroup);
-        return pixels_of(stage, memory_.zeros, shifts_, row, p_.height, column_ + current_thread() / 32 * kWarpColumns);
+        return pixels_of(stage, memory_.zeros, pixels_row_, p_.height);
       } else {
         return pixels_of(stage);
       }
@@ -117,6 +116,7 @@ class FieldWarp {
           }
           make(tile, out, plain, counted);
         });
+    if (AnyMaps::kRowsApart) pixels_row_.advance();
     if (kOutput) {
       sync_warp();
       if (current_thread() % 32 == 0) mbarrier_arrive(memory_.full[made_ % kFieldStages]);
@@ -189,8 +189,7 @@ class FieldWarp {
   Statistics statistics_;
   float loss_ = 0;  // (1 - SSIM) / 2
   int flags_ = 0, row_ = 0;
-  int column_ = 0;  // of the block's first pixels
-  Shifts shifts_ = {0, 0};
+  PackedShiftedRow pixels_row_;
   unsigned taken_ = 0, made_ = 0;
 };
 

@@ -54,9 +54,9 @@ class ForwardWarp {
       if (any && column >= p_.margin && column < p_.width - p_.margin) counts |= 1 << i;
     }
     here().counts = counts;
-    column_ = place.column - kReach;
-    const int row = p_.plan.origin_row + segment.first * kGroup + static_cast<int>(threadIdx.x % 32 / 4);
-    shifts_ = shifts_of(p_.maps, static_cast<std::int64_t>(place.plane) * p_.height + row, p_.width);
+    const int row = p_.plan.origin_row + (segment.first - 1) * kGroup + g;
+    pixels_row_ = shifted_row(p_.maps, place.plane, p_.height, p_.width, row,
+                              place.column - kReach + static_cast<int>(threadIdx.x % 4 * 4));
     const Sample sample = plane_sample(sampled, p_.statistics.range);
     statistics_.begin(sample);
     if (any && sample.bright) total_.segment.x = kNotFinite;
@@ -68,10 +68,7 @@ class ForwardWarp {
     const auto& stage = feed.acquire();
     const auto pixels = [&] {
       if constexpr (AnyFeed::kRowsApart) {
-        // Those of the group below the output, which the first two steps do not have yet.
-        const int ahead = kOutput ? kGroup : kSlot == 1 ? 0 : -kGroup;
-        const int row = p_.height - p_.margin - here().rows_left + ahead;
-        return pixels_of(stage, zeros, shifts_, row, p_.height, column_);
+        return pixels_of(stage, zeros, pixels_row_, p_.height);
       } else {
         return pixels_of(stage);
       }
@@ -93,6 +90,7 @@ class ForwardWarp {
             loss_[0] += (counts & 1 ? left : 0) + (counts & 2 ? right : 0);
           }
         });
+    if (AnyFeed::kRowsApart) pixels_row_.advance();
   }
 
   /// Adds what the steps since the last call gave to the segment's total.
@@ -165,8 +163,7 @@ class ForwardWarp {
   fallback::Buffer& buffer_;
   Statistics statistics_;
   ForwardPlace own_ = {0, 0};
-  int column_ = 0;  // of the warp's first pixels
-  Shifts shifts_ = {0, 0};
+  ShiftedRow pixels_row_;
   float loss_[kSums] = {};  // (1 - SSIM) / 2, one a column of the lane where there is room
 };
 
@@ -259,9 +256,9 @@ __global__ void __launch_bounds__(kWideThreads<Feed>, 1)
         p.maps.prefetch();
         memory.feed.init(Feed::kWarps);
       }
-      const int part = static_cast<int>(threadIdx.x - kProducer) / 32;
-      const bool asks = threadIdx.x % 32 == 0 && part < Feed::kAskers;
-      if (asks) memory.feed.begin(part);
+      const int part = uniform(static_cast<int>(threadIdx.x - kProducer) / 32);
+      const bool asks = part < Feed::kAskers;
+      if (asks && threadIdx.x % 32 == 0) memory.feed.begin(part);
       // Before the barrier, because it takes long to come.
       if (asks && Feed::kAskers == 1) memory.feed.load(p.plan, p.maps, p.height, part);
       sync_block();

@@ -24,7 +24,8 @@ class GradientWarp {
 
   __device__ __forceinline__ void run() {
     constexpr int kBefore = kTrainAskers<AnyMaps> == 1 ? 1 : 0;  // before the barrier, because it takes long to come
-    if (loads()) memory_.images.begin(part());
+    const int asker = part();
+    if (asker >= 0 && threadIdx.x % 32 == 0) memory_.images.begin(asker);
     for (int i = 0; i < kBefore; ++i) load();
     sync_block();
     for (int i = kBefore; i < kTrainStages; ++i) load();
@@ -39,43 +40,46 @@ class GradientWarp {
         step<1, true>();
         if (--left == 0) break;
       }
-      for (int i = 0; i < kTrainLead; ++i) release();  // the last groups of images have no gradient here
+      for (int i = 0; i < kTrainLead; ++i) release(used() + i);  // the last groups of images have no gradient here
       if (ballot(!is_finite(check_)) != 0) note(memory_, own().index);
     }
   }
 
  private:
   __device__ __forceinline__ static int warp() { return current_thread() / 32 - kFieldWarps; }
-  /// The warp with one tile less has the time to; four times the copies are for every other one.
+  /// The warp with one tile less has the time to; four times the copies are for one warp on each scheduler.
   __device__ __forceinline__ static bool loads() {
-    return kTrainAskers<AnyMaps> == 1 ? current_thread() == kTrainThreads - 32 : current_thread() % 64 == 32;
+    return part() >= 0;
   }
-  __device__ __forceinline__ static int part() { return kTrainAskers<AnyMaps> == 1 ? 0 : warp() / 2; }
+  __device__ __forceinline__ static int part() { return uniform(warp()) - (kGradientWarps - kTrainAskers<AnyMaps>); }
+  /// Stages of images: each segment has so many more than of fields.
+  __device__ __forceinline__ unsigned used() { return taken_ + static_cast<unsigned>(kTrainLead * own().index); }
   __device__ __forceinline__ GradientConstants& own() { return memory_.constants[warp()]; }
 
   __device__ __forceinline__ void begin(const Segment& segment) {
     const int lane = threadIdx.x % 32;
-    const Place place = place_of(p_.plan, segment.strip);
-    const Sample sample =
-        plane_sample(sample_pixels(p_.x, p_.y, place.plane, p_.height, p_.width), p_.statistics.range);
+    const Place place = place_of_warp<AnyMaps>(p_, segment.strip, warp());
+    const bool any = place.plane < p_.plan.planes;
+    const Sample sample = plane_sample(
+        sample_pixels(p_.x, p_.y, any ? place.plane : 0, p_.height, p_.width), p_.statistics.range);
     if (lane == 0) {
       own().pivot = sample.pivot;
       ++own().index;
     }
-    check_ = sample.bright || sample.dark ? kNotFinite : 0;
+    check_ = any && (sample.bright || sample.dark) ? kNotFinite : 0;
     sync_warp();
     for (auto& slot : pending_) {
       for (auto& tile : slot) {
         for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
       }
     }
-    const int column = place.column + warp() * kTilesOfWarp * 16 + lane / 4 * 2;
+    const int column = place.column + warp() % (kGradientWarps / kStripsOfBlock<AnyMaps>) * kTilesOfWarp * 16 + lane / 4 * 2;
     const int row = segment.first * kGroup + lane % 4;
-    columns_ = p_.width - column;
+    columns_ = any ? p_.width - column : 0;
     rows_ = p_.height - row;
     const std::int64_t row_of_all = static_cast<std::int64_t>(place.plane) * p_.height + row;
     out_ = p_.grad_x + row_of_all * p_.width + column;
-    shifts_ = shifts_of(p_.maps, row_of_all, p_.width);
+    row_ = PackedShiftedRow(shifted_row(p_.maps, place.plane, p_.height, p_.width, row, 0));
   }
 
   /// Takes the next 8 rows of fields into slot kSlot; with kOutput writes the gradient of the 8 rows before them.
@@ -84,22 +88,28 @@ class GradientWarp {
     const unsigned slot = taken_ % kFieldStages;
     const int thread = current_thread(), lane = thread % 32, first_tile = (thread / 32 - kFieldWarps) * kTilesOfWarp;
     // Matrix lane / 8 of the four that a load has: 8 columns each of two blocks of 16.
-    const std::uint16_t* fields = &memory_.fields[slot].half[0][0][lane % 8][first_tile * 16 + lane / 8 * 8];
-    // Box 1 begins with a tile of its own. A box begins kReach columns before its first fields, and these as many
-    // before the first gradient.
+    const std::uint16_t* fields = &memory_.fields[slot].half[0][0][0][0] + lane % 8 * (kFieldColumns + kPad) +
+                                  first_tile * 16 + lane / 8 * 8 - (kReach - kBefore<AnyMaps>);
+    // Box 1 begins with a tile of its own. A box begins kReach columns before its first fields.
     const int box = first_tile >= kBoxColumns / 16 ? 1 : 0;
-    const int column = first_tile * 16 - box * kBoxColumns + 2 * kReach + lane / 4 * 2;
-    const float* pixels = &memory_.images.stage[used_ % kTrainStages].x[box][stage_row<kRowsApart>(lane % 4)][column];
+    const int column = first_tile * 16 - box * kBoxColumns + kReach + kBefore<AnyMaps> + lane / 4 * 2;
+    const float* pixels = &memory_.images.stage[used() % kTrainStages].x[box][stage_row<kRowsApart>(lane % 4)][column];
     mbarrier_wait(memory_.full[slot], taken_ / kFieldStages & 1);
 #pragma unroll
     for (int tile = 0; tile < kTilesOfWarp; ++tile) {
-      if (tile > 0 && current_thread() >= kTrainThreads - 32) break;  // the last warp has a tile less
+      if (AnyMaps::kPlanes == 0 && tile > 0 && uniform(warp()) == kGradientWarps - 1) break;  // has a tile less
       Split parts[kFields];
-      horizontal(fields + tile * 16, parts);
+      const std::uint16_t* of_tile = fields + tile * 16;
+      if constexpr (AnyMaps::kPlanes == 2) {
+        // Beside a plane are zeros, not the other one.
+        if (first_tile + tile == kBoxColumns / 16 - 1 && lane >= 24) of_tile += kFieldColumns - kBoxColumns;
+        if (first_tile + tile == kBoxColumns / 16 && lane < 8) of_tile += kFieldColumns - kBoxColumns + kReach;
+      }
+      horizontal(of_tile, parts);
       float grad[4];
       const float* from = pixels + tile * 16;
-      // The last tile of box 0 lies in box 1 too, where shifted rows do not end before it does.
-      if (kRowsApart && first_tile + tile == kBoxColumns / 16 - 1) from += kGroup * kLoadColumns - kBoxColumns;
+      // The last tile of box 0 may lie in box 1 too, where shifted rows do not end before it does.
+      if (kRowsApart && AnyMaps::kPlanes == 0 && first_tile + tile == kBoxColumns / 16 - 1) from += kGroup * kLoadColumns - kBoxColumns;
       for (int i = 0; i < kFields; ++i) {
         const int field = (i + 1) % kFields;  // q, r, F
         float(&done)[4] = pending_[kSlot][tile][field];
@@ -114,11 +124,15 @@ class GradientWarp {
     sync_warp();
     if (current_thread() % 32 == 0) mbarrier_arrive(memory_.empty[slot]);
     if (kOutput) {
-      rows_ -= kGroup;
+      if (kRowsApart) {
+        row_.advance();
+      } else {
+        rows_ -= kGroup;
+      }
       out_ += static_cast<std::int64_t>(kGroup) * p_.width;
     }
+    release(used());
     ++taken_;
-    release();
   }
 
   /// G * fields of 16 columns along the rows, split again.
@@ -148,8 +162,8 @@ class GradientWarp {
         grad[2 + j] = unit * fma(p_.statistics.scale, grad[2 + j], sums[2 + j]);
         continue;
       }
-      const float2 x = two_pixels(pixels + j * kOfRow + shifts_.x);
-      const float2 y = two_pixels(pixels + j * kOfRow + kOfY + shifts_.y);
+      const float2 x = two_pixels(pixels + j * kOfRow + row_.x());
+      const float2 y = two_pixels(pixels + j * kOfRow + kOfY + row_.y());
       if (field == 1) {
         grad[j] = (x.x - y.x) * sums[j];
         grad[2 + j] = (x.y - y.y) * sums[2 + j];
@@ -169,22 +183,23 @@ class GradientWarp {
   }
 
   __device__ __forceinline__ void write(int tile, const float (&grad)[4]) {
+    const int rows = kRowsApart ? p_.height - row_.row() : rows_;
     for (int j = 0; j < 2; ++j) {
       check_ = fma(grad[j], 0.0f, check_);
       check_ = fma(grad[2 + j], 0.0f, check_);
       float* const to = out_ + static_cast<std::int64_t>(4 * j) * p_.width + tile * 16;
       if constexpr (kRowsApart) {
-        if (4 * j < rows_ && tile * 16 < columns_) *to = grad[j];
-        if (4 * j < rows_ && tile * 16 + 1 < columns_) to[1] = grad[2 + j];
-      } else if (4 * j < rows_ && tile * 16 < columns_) {
+        if (4 * j < rows && tile * 16 < columns_) *to = grad[j];
+        if (4 * j < rows && tile * 16 + 1 < columns_) to[1] = grad[2 + j];
+      } else if (4 * j < rows && tile * 16 < columns_) {
         *reinterpret_cast<float2*>(to) = {grad[j], grad[2 + j]};  // both are inside: widths are multiples of 4
       }
     }
   }
 
   /// This warp does not need the oldest stage of images any more: it may be loaded anew.
-  __device__ __forceinline__ void release() {
-    memory_.images.release(used_++);
+  __device__ __forceinline__ void release(unsigned stage) {
+    memory_.images.release(stage);
     load();
   }
 
@@ -201,8 +216,8 @@ class GradientWarp {
   float* out_ = nullptr;                        // the lane's first gradient of the step
   int columns_ = 0, rows_ = 0;                  // of the image from there on
   float check_ = 0;
-  Shifts shifts_ = {0, 0};
-  unsigned taken_ = 0, used_ = 0;
+  PackedShiftedRow row_;
+  unsigned taken_ = 0;
 };
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores

@@ -25,6 +25,7 @@ struct alignas(128) Stage {
 /// What tensor copies need to know of images whose base pointers and rows are multiples of 16 bytes.
 struct Maps {
   static constexpr bool kRowsApart = false;
+  static constexpr int kPlanes = 0;  // tensor_train_memory.cuh
   TensorMap x, y;
 
   /// One thread, as early as can be: a copy waits for its map.
@@ -40,6 +41,7 @@ struct Maps {
 /// to pixels_of: to the left of a row is the end of the one before, and above and below a plane is another.
 struct RowMaps {
   static constexpr bool kRowsApart = true;
+  static constexpr int kPlanes = 0;
   TensorMap x[4], y[4];
   int shift_x, shift_y;  // of row 0
 
@@ -75,25 +77,66 @@ struct ShiftedPixels {
   const float *x, *y, *first_x, *first_y, *last_x, *last_y;
 };
 
-/// A lane's shifts. Steps are eight rows, so they are the same for all of a plane.
-struct Shifts {
-  int x, y;
+/// Where a lane's pixels are where rows are apart: its row, which is that of all its steps less a multiple of eight, and
+/// its shifts, which are therefore the same for all of a plane.
+class ShiftedRow {
+ public:
+  ShiftedRow() = default;
+  __device__ __forceinline__ ShiftedRow(int row, int x, int y, bool left) : row_(row), x_(x), y_(y), left_(left) {}
+
+  __device__ __forceinline__ int row() const { return row_; }
+  __device__ __forceinline__ int x() const { return x_; }
+  __device__ __forceinline__ int y() const { return y_; }
+  __device__ __forceinline__ bool left() const { return left_; }  // its first pixels are outside of the image
+
+  /// Eight rows on.
+  __device__ __forceinline__ void advance() { row_ += kGroup; }
+
+ private:
+  int row_ = 0, x_ = 0, y_ = 0;
+  bool left_ = false;
 };
+
+/// The same in one register, where there are few. As one number it changes from step to step, so the compiler cannot
+/// have each part ready in a register of its own.
+class PackedShiftedRow {
+ public:
+  PackedShiftedRow() = default;
+  __device__ __forceinline__ explicit PackedShiftedRow(const ShiftedRow& row)
+      : bits_(row.row() * kRow + (row.x() | row.y() << 2 | (row.left() ? kLeft : 0))) {}
+
+  __device__ __forceinline__ int row() const { return bits_ >> kShift; }
+  __device__ __forceinline__ int x() const { return bits_ & 3; }
+  __device__ __forceinline__ int y() const { return bits_ >> 2 & 3; }
+  __device__ __forceinline__ bool left() const { return bits_ & kLeft; }
+  __device__ __forceinline__ void advance() { bits_ += kGroup * kRow; }
+
+ private:
+  static constexpr int kLeft = 16, kShift = 5, kRow = 1 << kShift;
+  int bits_ = 0;
+};
+
+/// Rows that a packed one can stand for, with some to spare.
+inline constexpr std::int64_t kMostRows = std::int64_t{1} << 25;
 
 /// Read in place of pixels outside.
 struct Zeros {
   float value[3 * 16];
 };
 
-/// Of row `row` of all planes.
-__device__ __forceinline__ Shifts shifts_of(const RowMaps& maps, std::int64_t row, int width) {
-  if (SSIM_DEFECT(shift_ignored)) return {0, 0};
-  const int more = static_cast<int>(row & 3) * (width & 3);
-  return {(maps.shift_x + more) & 3, (maps.shift_y + more) & 3};
-}
+/// Of a lane whose first pixel is in that row and column of a plane.
 template <typename AnyMaps>
-__device__ __forceinline__ Shifts shifts_of(const AnyMaps&, std::int64_t, int) {
-  return {0, 0};
+__device__ __forceinline__ ShiftedRow shifted_row(const AnyMaps& maps, int plane, int height, int width, int row,
+                                                  int column) {
+  if constexpr (AnyMaps::kRowsApart) {
+    const bool left = column < 0 && !SSIM_DEFECT(row_before_read);
+    if (SSIM_DEFECT(shift_ignored)) return {row, 0, 0, left};
+    const auto all = static_cast<unsigned>(plane) * static_cast<unsigned>(height) + static_cast<unsigned>(row);
+    const int more = static_cast<int>(all & 3) * (width & 3);
+    return {row, (maps.shift_x + more) & 3, (maps.shift_y + more) & 3, left};
+  } else {
+    return {row, 0, 0, false};
+  }
 }
 
 template <typename AnyStage>
@@ -102,18 +145,16 @@ __device__ __forceinline__ Pixels pixels_of(const AnyStage& stage) {
   return {&stage.x[0][0][0] + pixel, &stage.y[0][0][0] + pixel};
 }
 
-/// Of a stage which begins with row `row` of the image, for a warp whose pixels begin with column `column`. The last
-/// three of its 48 columns count for nothing, and may lie in the next row.
-template <typename AnyStage>
-__device__ __forceinline__ ShiftedPixels pixels_of(const AnyStage& stage, const Zeros& zeros, Shifts shifts, int row,
-                                                   int height, int column) {
-  const int thread = current_thread(), pixel = first_pixel<true>(thread), t = thread % 4;
+/// Of a lane in that row. The last three of a warp's 48 columns count for nothing, and may lie in the next row.
+template <typename AnyStage, typename AnyShiftedRow>
+__device__ __forceinline__ ShiftedPixels pixels_of(const AnyStage& stage, const Zeros& zeros, const AnyShiftedRow& row,
+                                                   int height) {
+  const int thread = current_thread(), pixel = first_pixel<true>(thread);
   const float* const none = zeros.value;
-  const bool inside =
-      static_cast<unsigned>(row + thread % 32 / 4) < static_cast<unsigned>(height) || SSIM_DEFECT(next_plane_read);
-  const float* const x = inside ? &stage.x[0][0][0] + pixel + shifts.x : none;
-  const float* const y = inside ? &stage.y[0][0][0] + pixel + shifts.y : none;
-  const bool left = column + 4 * t < 0 && !SSIM_DEFECT(row_before_read), last = t == 3;
+  const bool inside = static_cast<unsigned>(row.row()) < static_cast<unsigned>(height) || SSIM_DEFECT(next_plane_read);
+  const float* const x = inside ? &stage.x[0][0][0] + pixel + row.x() : none;
+  const float* const y = inside ? &stage.y[0][0][0] + pixel + row.y() : none;
+  const bool left = row.left(), last = thread % 4 == 3;
   return {x, y, left ? none : x, left ? none : y, last ? none : x, last ? none : y};
 }
 

@@ -22,6 +22,7 @@ struct Plan {
   int together;                   // strips that a block takes at once
   int lead;                       // groups above an output group that it needs, and as many below
   int strip_columns;              // output columns of a strip
+  int before;                     // columns of pixels before those
   int origin_column, origin_row;  // of the first outputs
   int share, longer;              // blocks before `longer` take share + 1 steps, the others share
 };
@@ -92,7 +93,7 @@ struct Cursor {
       if (!next_segment(p, done, segment)) return false;
       for (int i = 0; i < kStrips; ++i) {
         place[i] = place_of(p, segment.strip + i);
-        place[i].column -= p.lead * kReach;
+        place[i].column -= p.before;
       }
       row = p.origin_row + (segment.first - p.lead - 1) * kGroup;
       left = segment.outputs + 2 * p.lead;
@@ -100,6 +101,12 @@ struct Cursor {
     row += kGroup;
     --left;
     return true;
+  }
+
+  /// Whole warp, where all lanes have the same.
+  __device__ __forceinline__ void make_uniform() {
+    row = uniform(row);
+    for (auto& p : place) p = {uniform(p.plane), uniform(p.column)};
   }
 
   /// Box i is strip i, or part of the one strip.

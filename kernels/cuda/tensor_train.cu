@@ -12,14 +12,23 @@ namespace ssim::SSIM_CUDA_NAMESPACE {
 namespace tensor_cores {
 namespace {
 
+/// Whole planes that a block takes beside one another, where that is less work; 0 for strips.
+int planes_at_once(const Problem& p) {
+  if (p.width <= kBoxColumns) return p.planes() > 1 ? 2 : 0;
+  return p.width > kGradientColumns<Maps> && p.width <= kFieldColumns ? 1 : 0;
+}
+
 /// Not divided yet.
 Plan plan(const Problem& p) {
+  const int whole = planes_at_once(p);
+  const int columns = whole == 0 ? kGradientColumns<Maps> : kFieldColumns / whole;
   return {.planes = static_cast<int>(p.planes()),
-          .strips = static_cast<int>((p.width + kGradientColumns - 1) / kGradientColumns),
+          .strips = static_cast<int>((p.width + columns - 1) / columns),
           .groups = static_cast<int>((p.height + kGroup - 1) / kGroup),
-          .together = 1,
+          .together = whole > 1 ? whole : 1,
           .lead = kTrainLead,
-          .strip_columns = kGradientColumns,
+          .strip_columns = columns,
+          .before = whole > 0 ? kReach : 2 * kReach,
           .origin_column = 0,
           .origin_row = 0,
           .share = 0,
@@ -39,7 +48,7 @@ std::int64_t train_workspace_bytes(const Problem& p, Mode) { return kControlByte
 
 std::string train_supports(const Problem& p, Mode mode) {
   if (mode == Mode::infer) return "value and gradient only";
-  if (!boxes_fit(p)) return "tensor copies: planes up to 2^37 pixels, rows of all planes up to 2^32";
+  if (!boxes_fit(p)) return "tensor copies: planes up to 2^37 pixels and 2^25 rows, rows of all planes up to 2^32";
   if (line_length(plan(p)) > std::int64_t{1} << 30) {
     return "up to 2^30 steps of 240 columns and 8 rows";
   }
@@ -67,9 +76,21 @@ Status train(const Problem& problem, const Arguments& arguments) {
                 dim3(kTrainThreads), sizeof(TrainMemory<AnyMaps>), arguments.stream, p);
 }
 
+template <typename AnyMaps>
+Status train_by_width(const Problem& problem, const Arguments& arguments) {
+  switch (planes_at_once(problem)) {
+    case 1:
+      return train<WholePlanes<AnyMaps, 1>>(problem, arguments);
+    case 2:
+      return train<WholePlanes<AnyMaps, 2>>(problem, arguments);
+    default:
+      return train<AnyMaps>(problem, arguments);
+  }
+}
+
 Status value_and_grad(const Problem& problem, const Arguments& arguments) {
   const bool pairs = aligned(problem, arguments) && reinterpret_cast<std::uintptr_t>(arguments.grad_x) % 8 == 0;
-  return pairs ? train<Maps>(problem, arguments) : train<RowMaps>(problem, arguments);
+  return pairs ? train_by_width<Maps>(problem, arguments) : train_by_width<RowMaps>(problem, arguments);
 }
 
 }  // namespace
@@ -80,7 +101,7 @@ Implementation tensor_train() {
       .name = "tensor_train",
       .idea = "tensor cores at fp32 accuracy, value and gradient in one pass",
       .device = kDevice,
-      .tile = {tensor_cores::kGroup, tensor_cores::kGradientColumns},
+      .tile = {tensor_cores::kGroup, tensor_cores::kGradientColumns<tensor_cores::Maps>},
       .exact_in_emulation = false,
       .fp16_taps = true,
       .supports = tensor_cores::train_supports,

@@ -43,6 +43,11 @@ __global__ void __launch_bounds__(kTrainThreads, 1)
     for (unsigned i = threadIdx.x; i < sizeof(memory.repair) / sizeof(unsigned); i += kTrainThreads) {
       (&memory.repair[0][0])[i] = 0;
     }
+    for (unsigned i = threadIdx.x; i < kFieldStages * kFields * 2 * kGroup * kPad; i += kTrainThreads) {
+      const unsigned row = i / kPad;
+      (&memory.fields[0].half[0][0][0][0])[row * (kFieldColumns + kPad) + kFieldColumns + i % kPad] = 0;
+    }
+    if (threadIdx.x < kPad) memory.first_pad[threadIdx.x] = 0;
     if (AnyMaps::kRowsApart && threadIdx.x < sizeof(Zeros) / sizeof(float)) memory.zeros.value[threadIdx.x] = 0;
     if (threadIdx.x < kTrainThreads / 32) memory.any_repair[threadIdx.x] = 0;
     double total = 0;

@@ -12,11 +12,27 @@ inline constexpr int kFields = 3;  // F, q, r
 inline constexpr int kFieldBoxes = 2, kFieldWarps = kFieldBoxes * kWarpsOfBox, kGradientWarps = 8;
 inline constexpr int kTrainThreads = 32 * (kFieldWarps + kGradientWarps);
 inline constexpr int kFieldColumns = kFieldBoxes * kBoxColumns;
-inline constexpr int kGradientColumns = kFieldColumns - 2 * kReach, kTiles = kGradientColumns / 16;
-inline constexpr int kTilesOfWarp = (kTiles + kGradientWarps - 1) / kGradientWarps;
+inline constexpr int kTilesOfWarp = kFieldColumns / 16 / kGradientWarps;
 inline constexpr int kTrainLead = 2;
 inline constexpr int kFieldRegisters = 152, kGradientRegisters = 104;  // of a thread; 65536 in all
 inline constexpr int kTrainStages = 8, kFieldStages = 3;
+
+/// Images whose planes are no wider than the columns of fields are not cut into strips: of the planes that a block has
+/// beside one another (kAtOnce) each is a strip, without margins, for outside of an image fields are zero.
+template <typename BaseMaps, int kAtOnce>
+struct WholePlanes : BaseMaps {
+  static constexpr int kPlanes = kAtOnce;
+};
+
+template <typename AnyMaps>
+inline constexpr int kStripsOfBlock = AnyMaps::kPlanes > 1 ? AnyMaps::kPlanes : 1;
+/// Columns of fields before a strip's first gradient, and as many behind its last.
+template <typename AnyMaps>
+inline constexpr int kBefore = AnyMaps::kPlanes > 0 ? 0 : kReach;
+/// Columns of gradients of a strip.
+template <typename AnyMaps>
+inline constexpr int kGradientColumns = kFieldColumns / kStripsOfBlock<AnyMaps> - 2 * kBefore<AnyMaps>;
+
 template <typename AnyMaps>
 inline constexpr int kTrainAskers = AnyMaps::kRowsApart ? kGradientWarps / 2 : 1;
 
@@ -40,12 +56,14 @@ __device__ __forceinline__ double upstream(const TrainParameters& p) {
   return p.weight ? static_cast<double>(*p.weight) : 1.0;
 }
 
-/// 8 rows of the fields, hi and lo. A row is padded by 16 bytes, so that 8 rows of a matrix lie in different banks.
+/// 8 rows of the fields, hi and lo. Behind a row are eight zeros, so that 8 rows of a matrix lie in different banks, and
+/// because outside of an image, to the right of it and to the left of it one row on, fields are zero.
+inline constexpr int kPad = 8;
 struct alignas(16) FieldStage {
-  std::uint16_t half[kFields][2][kGroup][kFieldColumns + 8];
+  std::uint16_t half[kFields][2][kGroup][kFieldColumns + kPad];
 };
 
-inline constexpr int kHalvesOfPart = kGroup * (kFieldColumns + 8);
+inline constexpr int kHalvesOfPart = kGroup * (kFieldColumns + kPad);
 
 struct GradientConstants {
   float unit, pivot;  // of the gradient; of the plane
@@ -54,7 +72,8 @@ struct GradientConstants {
 
 template <typename AnyMaps>
 struct TrainMemory {
-  TensorRing<kFieldBoxes, kTrainStages, kTrainAskers<AnyMaps>, 1> images;
+  TensorRing<kFieldBoxes, kTrainStages, kTrainAskers<AnyMaps>, kStripsOfBlock<AnyMaps>> images;
+  alignas(16) std::uint16_t first_pad[kPad];
   FieldStage fields[kFieldStages];
   Mbarrier full[kFieldStages], empty[kFieldStages];
   GradientConstants constants[kGradientWarps];
@@ -65,6 +84,12 @@ struct TrainMemory {
   Zeros zeros;
   BlockMean mean;
 };
+
+/// Where a warp's strip begins, of eight warps for all columns. The plane may be one behind the last.
+template <typename AnyMaps>
+__device__ __forceinline__ Place place_of_warp(const TrainParameters& p, int strip, int warp) {
+  return place_of(p.plan, strip + (kStripsOfBlock<AnyMaps> > 1 ? warp / kWarpsOfBox : 0));
+}
 
 /// Whole warp: segment number `index` of the share needs repair.
 template <typename AnyMaps>

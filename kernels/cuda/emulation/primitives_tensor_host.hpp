@@ -20,6 +20,12 @@ inline int shared_bytes_of_multiprocessor() { return kSharedBytesOfMultiprocesso
 
 inline int current_thread() { return static_cast<int>(threadIdx.x); }
 
+template <typename T>
+T uniform(T value) {
+  return shuffle(value, 0);
+}
+inline bool elected() { return threadIdx.x % 32 == 0; }
+
 inline constexpr bool kRegistersMove = true;
 template <auto kKernel>
 bool registers_move() {
