@@ -40,6 +40,7 @@
   defect(shift_ignored, oracle) \
   defect(row_before_read, oracle) \
   defect(next_plane_read, oracle) \
+  defect(plane_beside_read, gradient) \
   /* planes and grids */ \
   defect(batch_ignored, oracle) \
   defect(wrong_plane_partials, gradient) \

@@ -132,7 +132,7 @@ const Line kClassic[] = {
     {"local",            {2e-7, 6e-6, 1e-4, 1.5e-4, 0, true}},
     {"identical",        {3e-7, 1e-6, 0, 1e-4}},
     {"constant_0",       {2.4e-7, 0, 0, 0}},
-    {"constant_1",       {3e-7, 1e-6, 0, 2.5e-3}},
+    {"constant_1",       {3e-6, 1e-6, 0, 2.5e-3}},  // a card's fused E[x^2] - mu^2, and all of it of one sign
     {"flat",             {3e-5, 1.5e-3, 4e-3, kUnit}},
     {"edges",            {1e-4, 3e-3, 6e-3, kUnit}},
     {"constant_unequal", {4e-4, 3e-5, 1.5e-2, kUnit}},
@@ -160,7 +160,7 @@ const Line kComposed[] = {
     {"local",            {4.5e-7, 5e-6, 1e-4, 3e-4, 0, true}},
     {"identical",        {4e-7, 4e-7, 0, 1e-4}},
     {"constant_0",       {2.4e-7, 0, 0, 0}},
-    {"constant_1",       {4e-7, 4e-7, 0, 1.5e-3}},
+    {"constant_1",       {4e-7, 4e-7, 0, 3e-3}},
     {"flat",             {1.5e-4, 2e-3, 6e-3, kUnit}},
     {"edges",            {3e-4, 2e-3, 2e-2, kUnit}},
     {"constant_unequal", {4e-4, 3e-5, 4e-2, kUnit}},

@@ -48,6 +48,12 @@ class GradientWarp {
  private:
   __device__ __forceinline__ static int warp() { return current_thread() / 32 - kFieldWarps; }
   /// The warp with one tile less has the time to; four times the copies are for one warp on each scheduler.
+  __device__ __forceinline__ bool no_second_tile() const {
+    constexpr int kWarpsOfStrip = kGradientWarps / kStripsOfBlock<AnyMaps>;
+    const int own = uniform(warp());
+    if (AnyMaps::kPlanes == 0) return own == kGradientWarps - 1;
+    return own % kWarpsOfStrip * kTilesOfWarp * 16 + 16 >= p_.width;
+  }
   __device__ __forceinline__ static bool loads() {
     return part() >= 0;
   }
@@ -97,10 +103,10 @@ class GradientWarp {
     mbarrier_wait(memory_.full[slot], taken_ / kFieldStages & 1);
 #pragma unroll
     for (int tile = 0; tile < kTilesOfWarp; ++tile) {
-      if (AnyMaps::kPlanes == 0 && tile > 0 && uniform(warp()) == kGradientWarps - 1) break;  // has a tile less
+      if (tile > 0 && no_second_tile()) break;
       Split parts[kFields];
       const std::uint16_t* of_tile = fields + tile * 16;
-      if constexpr (AnyMaps::kPlanes == 2) {
+      if (AnyMaps::kPlanes == 2 && !SSIM_DEFECT(plane_beside_read)) {
         // Beside a plane are zeros, not the other one.
         if (first_tile + tile == kBoxColumns / 16 - 1 && lane >= 24) of_tile += kFieldColumns - kBoxColumns;
         if (first_tile + tile == kBoxColumns / 16 && lane < 8) of_tile += kFieldColumns - kBoxColumns + kReach;
