@@ -52,7 +52,28 @@ struct TensorRing {
     }
     at.make_uniform();
     if (index >= kStages) mbarrier_wait(empty[slot], (index / kStages & 1) ^ 1);
-    if (!elected()) return true;
+    if (elected()) ask(slot, maps, height, part, at);
+    sync_warp();  // its uniform registers are those of all lanes
+    return true;
+  }
+
+  __device__ __forceinline__ const Stage<kBoxes>& wait(unsigned index) {
+    mbarrier_wait(full[index % kStages], index / kStages & 1);
+    return stage[(index + (SSIM_DEFECT(ring_index) ? 1 : 0)) % kStages];
+  }
+
+  /// The warp has read that load: its values must be there, not only asked for, or a copy comes in between. `zero` makes
+  /// sure of it: it is zero, and made of them.
+  __device__ __forceinline__ void release(unsigned index, unsigned zero = 0) {
+    sync_warp();
+    if (threadIdx.x % 32 == 0) mbarrier_arrive(empty[index % kStages + zero]);
+  }
+
+ private:
+  /// One thread.
+  template <typename AnyMaps>
+  __device__ __forceinline__ void ask(unsigned slot, const AnyMaps& maps, int height, int part,
+                                      const Cursor<kStrips>& at) {
     mbarrier_arrive_expect(full[slot], sizeof(Stage<kBoxes>) / kAskers);
     if constexpr (AnyMaps::kRowsApart) {
       for (int i = 0; i < kBoxes; ++i) {
@@ -73,18 +94,6 @@ struct TensorRing {
         copy_box(stage[slot].y[i], maps.y, place.plane, at.row, place.column, full[slot]);
       }
     }
-    return true;
-  }
-
-  __device__ __forceinline__ const Stage<kBoxes>& wait(unsigned index) {
-    mbarrier_wait(full[index % kStages], index / kStages & 1);
-    return stage[(index + (SSIM_DEFECT(ring_index) ? 1 : 0)) % kStages];
-  }
-
-  /// The warp has read that load.
-  __device__ __forceinline__ void release(unsigned index) {
-    sync_warp();
-    if (threadIdx.x % 32 == 0) mbarrier_arrive(empty[index % kStages]);
   }
 };
 
@@ -135,7 +144,7 @@ class TensorFeed {
   }
 
   /// This warp has read them.
-  __device__ __forceinline__ void release() { ring_.release(taken_++); }
+  __device__ __forceinline__ void release(unsigned zero) { ring_.release(taken_++, zero); }
 
   __device__ __forceinline__ void finish() {}
 
@@ -159,7 +168,7 @@ class ProducedFeed {
   using Maps = AnyMaps;
   static constexpr bool kUsesMaps = true, kRowsApart = Maps::kRowsApart;
   static constexpr int kBoxes = 3, kWarps = kBoxes * kWarpsOfBox, kProducerWarps = 4;
-  static constexpr int kStages = 7;
+  static constexpr int kStages = 4;
   static constexpr int kRegisters = 160, kProducerRegisters = 24;  // of a thread: 64512 in all
   static constexpr int kAskers = kRowsApart ? kProducerWarps : 1, kResident = 1;
   using Memory = TensorRing<kBoxes, kStages, kAskers, kBoxes>;
@@ -169,7 +178,7 @@ class ProducedFeed {
   __device__ __forceinline__ void begin() {}
   __device__ __forceinline__ void ready() { sync_block(); }
   __device__ __forceinline__ const Stage<kBoxes>& acquire() { return ring_.wait(taken_); }
-  __device__ __forceinline__ void release() { ring_.release(taken_++); }
+  __device__ __forceinline__ void release(unsigned zero) { ring_.release(taken_++, zero); }
   __device__ __forceinline__ void finish() {}
 
  private:
@@ -218,7 +227,7 @@ class CopyFeed {
     return memory_.stage[taken++ % kStages];
   }
 
-  __device__ __forceinline__ void release() {}
+  __device__ __forceinline__ void release(unsigned) {}
 
   __device__ __forceinline__ void finish() { copy_wait<0>(); }
 

@@ -108,8 +108,8 @@ class FieldWarp {
         return pixels_of(stage);
       }
     };
-    statistics_.step<kSlot, kOutput>(
-        pixels(), [&] { memory_.images.release(taken_++); },
+    statistics_.step<kSlot, kOutput, false>(
+        pixels(), [&](unsigned) { memory_.images.release(taken_++); },
         [&](int tile, float(&out)[kStatistics][4]) {
           if (tile == 0 && made_ >= kFieldStages) {
             mbarrier_wait(memory_.empty[made_ % kFieldStages], (made_ / kFieldStages & 1) ^ 1);

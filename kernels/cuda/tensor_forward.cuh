@@ -73,8 +73,8 @@ class ForwardWarp {
         return pixels_of(stage);
       }
     };
-    statistics_.step<kSlot, kOutput>(
-        pixels(), [&] { feed.release(); },
+    statistics_.step<kSlot, kOutput, true>(
+        pixels(), [&](unsigned zero) { feed.release(zero); },
         [&](int tile, float(&out)[kStatistics][4]) {
           const int rows = here().rows_left;
           if (tile == 1) here().rows_left = rows - kGroup;

@@ -172,8 +172,9 @@ class Statistics {
   }
 
   /// Takes the next 8 rows into slot kSlot; with kOutput calls output(tile, statistics) for the 8 rows before them.
-  /// release() is called when the stage has been read.
-  template <int kSlot, bool kOutput, typename AnyPixels, typename Release, typename Output>
+  /// release(zero) is called when the stage has been read (TensorRing::release), or without kLast, where other warps keep
+  /// the stage for longer, when its pixels have been asked for.
+  template <int kSlot, bool kOutput, bool kLast, typename AnyPixels, typename Release, typename Output>
   __device__ __forceinline__ void step(const AnyPixels& pixels, Release release, Output output) {
     float sums[2][kStatistics][4] = {};
 #pragma unroll
@@ -182,7 +183,7 @@ class Statistics {
       float4 x, y;
       load(pixels, block, x, y);
       form(x, y, operands);
-      if (block == 2) release();
+      if (!kLast && block == 2) release(0u);
       for (int tile = 0; tile < 2; ++tile) {
         const int part = block - tile;  // of the tile's 32 columns
         if (part != 0 && part != 1) continue;
@@ -205,6 +206,7 @@ class Statistics {
         for (float& v : pending_[kSlot][tile][i]) v = SSIM_DEFECT(stale_pending) ? v : 0;
         add_rows(pending_[kSlot][tile][i], parts[i], weights_.vertical[0]);
       }
+      if (kLast && tile == 1) release(parts[1].hi[1] & p_.weights[31]);  // d: of both images
     }
   }
 
