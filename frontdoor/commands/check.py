@@ -25,6 +25,7 @@ TARGETS = [
     "verify/test_properties",
     "verify/test_random",
     "verify/test_range",
+    "verify/test_repeat",
     "verify/libssim_verify_c.so",
 ]
 EXAMPLE = """./suite check --library ./libmine.so --name mine

@@ -62,8 +62,8 @@ struct TensorRing {
     return stage[(index + (SSIM_DEFECT(ring_index) ? 1 : 0)) % kStages];
   }
 
-  /// The warp has read that load: its values must be there, not only asked for, or a copy comes in between. `zero` makes
-  /// sure of it: it is zero, and made of them.
+  /// The warp has read that load: its values must be there, not only asked for, or a copy comes in between. `zero`
+  /// makes sure of it: it is zero, and made of them.
   __device__ __forceinline__ void release(unsigned index, unsigned zero = 0) {
     sync_warp();
     if (threadIdx.x % 32 == 0) mbarrier_arrive(empty[index % kStages + zero]);

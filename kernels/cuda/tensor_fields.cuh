@@ -50,7 +50,8 @@ class FieldWarp {
       const int first = segment.first * kGroup, end = first + segment.outputs * kGroup;
       const int last = end < p_.height ? end : p_.height;
       if (memory_.repair[warp][index / 32] >> index % 32 & 1) {
-        const int own = warp % kWarpsOfStrip * kWarpColumns - kBefore<AnyMaps>, lane = static_cast<int>(threadIdx.x % 32);
+        const int own = warp % kWarpsOfStrip * kWarpColumns - kBefore<AnyMaps>,
+                  lane = static_cast<int>(threadIdx.x % 32);
         const double loss = fallback::value(images, {place.plane, place.column + own, first, last}, buffer);
         if (own + lane >= 0 && own + lane < kGradientColumns<AnyMaps>) memory_.done[threadIdx.x] += loss;
       }
@@ -86,11 +87,10 @@ class FieldWarp {
     }
     if (ballot(flags_ % kCounts == kCounts - 1) == 0xffffffffu) flags_ |= kAllInside;
     row_ = (segment.first - 1) * kGroup;
-    pixels_row_ = PackedShiftedRow(shifted_row(
-        p_.maps, place.plane, p_.height, p_.width, row_ - kGroup + lane / 4,
-        place.column - p_.plan.before + first_of_warp + lane % 4 * 4));
-    const Sample sample = plane_sample(
-        sample_pixels(p_.x, p_.y, any ? place.plane : 0, p_.height, p_.width), p_.statistics.range);
+    pixels_row_ = PackedShiftedRow(shifted_row(p_.maps, place.plane, p_.height, p_.width, row_ - kGroup + lane / 4,
+                                               place.column - p_.plan.before + first_of_warp + lane % 4 * 4));
+    const Sample sample =
+        plane_sample(sample_pixels(p_.x, p_.y, any ? place.plane : 0, p_.height, p_.width), p_.statistics.range);
     statistics_.begin(sample);
     if (any && sample.bright) memory_.totals[threadIdx.x].x = kNotFinite;
   }

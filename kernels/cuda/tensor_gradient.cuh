@@ -47,16 +47,16 @@ class GradientWarp {
 
  private:
   __device__ __forceinline__ static int warp() { return current_thread() / 32 - kFieldWarps; }
-  /// The warp with one tile less has the time to; four times the copies are for one warp on each scheduler.
+  /// The last warp of strips has a tile less. Of whole planes those behind the right edge are left out; above all,
+  /// ptxas spills where there is no such branch, or one that it does not know to be the same for all of a warp.
   __device__ __forceinline__ bool no_second_tile() const {
     constexpr int kWarpsOfStrip = kGradientWarps / kStripsOfBlock<AnyMaps>;
     const int own = uniform(warp());
     if (AnyMaps::kPlanes == 0) return own == kGradientWarps - 1;
     return own % kWarpsOfStrip * kTilesOfWarp * 16 + 16 >= p_.width;
   }
-  __device__ __forceinline__ static bool loads() {
-    return part() >= 0;
-  }
+  /// The warp with a tile less has the time to; four times the copies are for one warp on each scheduler.
+  __device__ __forceinline__ static bool loads() { return part() >= 0; }
   __device__ __forceinline__ static int part() { return uniform(warp()) - (kGradientWarps - kTrainAskers<AnyMaps>); }
   /// Stages of images: each segment has so many more than of fields.
   __device__ __forceinline__ unsigned used() { return taken_ + static_cast<unsigned>(kTrainLead * own().index); }
@@ -66,8 +66,8 @@ class GradientWarp {
     const int lane = threadIdx.x % 32;
     const Place place = place_of_warp<AnyMaps>(p_, segment.strip, warp());
     const bool any = place.plane < p_.plan.planes;
-    const Sample sample = plane_sample(
-        sample_pixels(p_.x, p_.y, any ? place.plane : 0, p_.height, p_.width), p_.statistics.range);
+    const Sample sample =
+        plane_sample(sample_pixels(p_.x, p_.y, any ? place.plane : 0, p_.height, p_.width), p_.statistics.range);
     if (lane == 0) {
       own().pivot = sample.pivot;
       ++own().index;
@@ -79,7 +79,8 @@ class GradientWarp {
         for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
       }
     }
-    const int column = place.column + warp() % (kGradientWarps / kStripsOfBlock<AnyMaps>) * kTilesOfWarp * 16 + lane / 4 * 2;
+    const int column =
+        place.column + warp() % (kGradientWarps / kStripsOfBlock<AnyMaps>)*kTilesOfWarp * 16 + lane / 4 * 2;
     const int row = segment.first * kGroup + lane % 4;
     columns_ = any ? p_.width - column : 0;
     rows_ = p_.height - row;
@@ -115,7 +116,8 @@ class GradientWarp {
       float grad[4];
       const float* from = pixels + tile * 16;
       // The last tile of box 0 may lie in box 1 too, where shifted rows do not end before it does.
-      if (kRowsApart && AnyMaps::kPlanes == 0 && first_tile + tile == kBoxColumns / 16 - 1) from += kGroup * kLoadColumns - kBoxColumns;
+      if (kRowsApart && AnyMaps::kPlanes == 0 && first_tile + tile == kBoxColumns / 16 - 1)
+        from += kGroup * kLoadColumns - kBoxColumns;
       for (int i = 0; i < kFields; ++i) {
         const int field = (i + 1) % kFields;  // q, r, F
         float(&done)[4] = pending_[kSlot][tile][field];

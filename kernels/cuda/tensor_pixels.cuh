@@ -77,8 +77,8 @@ struct ShiftedPixels {
   const float *x, *y, *first_x, *first_y, *last_x, *last_y;
 };
 
-/// Where a lane's pixels are where rows are apart: its row, which is that of all its steps less a multiple of eight, and
-/// its shifts, which are therefore the same for all of a plane.
+/// Where a lane's pixels are where rows are apart: its row, which is that of all its steps less a multiple of eight,
+/// and its shifts, which are therefore the same for all of a plane.
 class ShiftedRow {
  public:
   ShiftedRow() = default;

@@ -24,8 +24,8 @@ inline bool aligned(const Problem& problem, const Arguments& arguments) {
 
 /// Whether images of this size can be described to tensor copies: strides below 2^40 bytes, rows below 2^31.
 inline bool boxes_fit(const Problem& problem) {
-  return problem.plane_size() < (std::int64_t{1} << 37) && problem.planes() * problem.height < (std::int64_t{1} << 32) &&
-         problem.height <= kMostRows;
+  return problem.plane_size() < (std::int64_t{1} << 37) &&
+         problem.planes() * problem.height < (std::int64_t{1} << 32) && problem.height <= kMostRows;
 }
 
 /// "" where the size, the constants and the device are within what 32-bit indices and fp16 operands allow.

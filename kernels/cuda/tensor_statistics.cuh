@@ -172,8 +172,8 @@ class Statistics {
   }
 
   /// Takes the next 8 rows into slot kSlot; with kOutput calls output(tile, statistics) for the 8 rows before them.
-  /// release(zero) is called when the stage has been read (TensorRing::release), or without kLast, where other warps keep
-  /// the stage for longer, when its pixels have been asked for.
+  /// release(zero) is called when the stage has been read (TensorRing::release), or without kLast, where other warps
+  /// keep the stage for longer, when its pixels have been asked for.
   template <int kSlot, bool kOutput, bool kLast, typename AnyPixels, typename Release, typename Output>
   __device__ __forceinline__ void step(const AnyPixels& pixels, Release release, Output output) {
     float sums[2][kStatistics][4] = {};

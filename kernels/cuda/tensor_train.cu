@@ -79,12 +79,9 @@ Status train(const Problem& problem, const Arguments& arguments) {
 template <typename AnyMaps>
 Status train_by_width(const Problem& problem, const Arguments& arguments) {
   switch (planes_at_once(problem)) {
-    case 1:
-      return train<WholePlanes<AnyMaps, 1>>(problem, arguments);
-    case 2:
-      return train<WholePlanes<AnyMaps, 2>>(problem, arguments);
-    default:
-      return train<AnyMaps>(problem, arguments);
+    case 1: return train<WholePlanes<AnyMaps, 1>>(problem, arguments);
+    case 2: return train<WholePlanes<AnyMaps, 2>>(problem, arguments);
+    default: return train<AnyMaps>(problem, arguments);
   }
 }
 

@@ -56,8 +56,8 @@ __device__ __forceinline__ double upstream(const TrainParameters& p) {
   return p.weight ? static_cast<double>(*p.weight) : 1.0;
 }
 
-/// 8 rows of the fields, hi and lo. Behind a row are eight zeros, so that 8 rows of a matrix lie in different banks, and
-/// because outside of an image, to the right of it and to the left of it one row on, fields are zero.
+/// 8 rows of the fields, hi and lo. Behind a row are eight zeros, so that 8 rows of a matrix lie in different banks,
+/// and because outside of an image, to the right of it and to the left of it one row on, fields are zero.
 inline constexpr int kPad = 8;
 struct alignas(16) FieldStage {
   std::uint16_t half[kFields][2][kGroup][kFieldColumns + kPad];
