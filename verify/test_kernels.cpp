@@ -14,13 +14,17 @@
 namespace ssim::verify {
 namespace {
 
-// Rows of whole vectors, odd widths of one plane and two, a misaligned pointer, several planes and strips.
+// Rows of whole vectors, odd widths of one plane and two, a misaligned pointer, several planes and strips, planes that
+// fill a block's columns.
 const CaseSpec kSet[] = {
     {{.batch = 1, .channels = 1, .height = 40, .width = 64}, "uniform"},
     {{.batch = 1, .channels = 1, .height = 37, .width = 53}, "uniform"},
     {{.batch = 1, .channels = 2, .height = 37, .width = 53}, "uniform"},
     {{.batch = 2, .channels = 1, .height = 21, .width = 140}, "textured", 4},
     // Wide enough for large blocks.
+    {{.batch = 1, .channels = 2, .height = 20, .width = 128}, "uniform"},
+    {{.batch = 1, .channels = 1, .height = 20, .width = 256}, "uniform"},
+    {{.batch = 1, .channels = 1, .height = 20, .width = 255}, "uniform"},
     {{.batch = 1, .channels = 1, .height = 40, .width = 992}, "uniform"},
     {{.batch = 1, .channels = 1, .height = 40, .width = 991}, "uniform"},
 };

@@ -30,13 +30,15 @@ struct Catch {
   std::string by;     // name of the test, and its message
 };
 
-// Small, and yet of more tiles than one, of several planes, with a tail, and high enough for a second segment.
+// Small, and yet of more tiles than one, of several planes, with a tail, and high enough for a second segment; the last
+// one's planes fill the columns that some kernels give them.
 const CaseSpec kCases[] = {
     {{.batch = 2, .channels = 2, .height = 23, .width = 37}, "uniform"},
     {{.batch = 2, .channels = 2, .height = 23, .width = 37, .padding = Padding::valid}, "uniform"},
     {{.batch = 1, .channels = 2, .height = 40, .width = 44}, "smooth"},
     {{.batch = 1, .channels = 1, .height = 150, .width = 48}, "textured"},
     {{.batch = 1, .channels = 1, .height = 150, .width = 48, .padding = Padding::valid}, "uniform"},
+    {{.batch = 1, .channels = 2, .height = 20, .width = 128}, "uniform"},
 };
 
 // A card has many more multiprocessors than the emulation, so that in the cases above a block does little: here each
