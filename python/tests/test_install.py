@@ -88,8 +88,10 @@ def build(tmp_path_factory) -> Path:
 
 
 def install(how: list[str], source: Path, build: Path, paths: list[Path], target: Path) -> subprocess.CompletedProcess:
-    command = ["-m", "pip", "install", *how, "--no-deps", "--target", str(target), f"-Cbuild-dir={build}"]
-    return python([*command, "-Csetup-args=-Dcuda=disabled", str(source)], paths, target, timeout=550)
+    settings = [f"build-dir={build}", "setup-args=-Dcuda=disabled"]  # -C only since pip 23.1
+    command = ["-m", "pip", "install", *how, "--no-deps", "--target", str(target)]
+    command += [f"--config-settings={setting}" for setting in settings]
+    return python([*command, str(source)], paths, target, timeout=550)
 
 
 @pytest.fixture(scope="module")
