@@ -21,10 +21,10 @@ const CaseSpec kSet[] = {
     {{.batch = 1, .channels = 1, .height = 37, .width = 53}, "uniform"},
     {{.batch = 1, .channels = 2, .height = 37, .width = 53}, "uniform"},
     {{.batch = 2, .channels = 1, .height = 21, .width = 140}, "textured", 4},
-    // Wide enough for large blocks.
     {{.batch = 1, .channels = 2, .height = 20, .width = 128}, "uniform"},
     {{.batch = 1, .channels = 1, .height = 20, .width = 256}, "uniform"},
     {{.batch = 1, .channels = 1, .height = 20, .width = 255}, "uniform"},
+    // Wide enough for large blocks.
     {{.batch = 1, .channels = 1, .height = 40, .width = 992}, "uniform"},
     {{.batch = 1, .channels = 1, .height = 40, .width = 991}, "uniform"},
 };

@@ -50,13 +50,13 @@ class FieldWarp {
       const int first = segment.first * kGroup, end = first + segment.outputs * kGroup;
       const int last = end < p_.height ? end : p_.height;
       if (memory_.repair[warp][index / 32] >> index % 32 & 1) {
-        const int own = warp % kWarpsOfStrip * kWarpColumns - kBefore<AnyMaps>,
+        const int own = warp % kWarpsOfStrip<AnyMaps> * kWarpColumns - kBefore<AnyMaps>,
                   lane = static_cast<int>(threadIdx.x % 32);
         const double loss = fallback::value(images, {place.plane, place.column + own, first, last}, buffer);
         if (own + lane >= 0 && own + lane < kGradientColumns<AnyMaps>) memory_.done[threadIdx.x] += loss;
       }
       if (memory_.repair[kFieldWarps + warp][index / 32] >> index % 32 & 1) {
-        const int own = warp % kWarpsOfStrip * kTilesOfWarp * 16;  // of the gradient warp
+        const int own = warp % kWarpsOfStrip<AnyMaps> * kTilesOfWarp * 16;  // of the gradient warp
         fallback::gradient(images, {place.plane, place.column + own, first, last},
                            static_cast<float>(upstream(p_) * p_.inverse_count), p_.grad_x,
                            own + 32 <= kGradientColumns<AnyMaps> ? 32 : kGradientColumns<AnyMaps> - own, buffer);
@@ -67,7 +67,6 @@ class FieldWarp {
   __device__ __forceinline__ double total() const { return memory_.done[threadIdx.x]; }
 
  private:
-  static constexpr int kWarpsOfStrip = kFieldWarps / kStripsOfBlock<AnyMaps>;
   // Bits of flags_; the first two stand for the lane's four columns g, g + 8, g + 16, g + 24.
   static constexpr int kInside = 1, kCounts = 16;  // the fields are not zero; SSIM counts in this block
   static constexpr int kAllInside = 256, kBegun = 512;
@@ -76,7 +75,7 @@ class FieldWarp {
     const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
     const Place place = place_of_warp<AnyMaps>(p_, segment.strip, warp);
     const bool any = place.plane < p_.plan.planes;
-    const int first_of_warp = warp % kWarpsOfStrip * kWarpColumns;
+    const int first_of_warp = warp % kWarpsOfStrip<AnyMaps> * kWarpColumns;
     const int first = first_of_warp + lane / 4 - kBefore<AnyMaps>;
     flags_ = 0;
     for (int i = 0; i < 4; ++i) {

@@ -23,12 +23,12 @@ class GradientWarp {
   }
 
   __device__ __forceinline__ void run() {
-    constexpr int kBefore = kTrainAskers<AnyMaps> == 1 ? 1 : 0;  // before the barrier, because it takes long to come
+    constexpr int kEarly = kTrainAskers<AnyMaps> == 1 ? 1 : 0;  // before the barrier, because it takes long to come
     const int asker = part();
     if (asker >= 0 && threadIdx.x % 32 == 0) memory_.images.begin(asker);
-    for (int i = 0; i < kBefore; ++i) load();
+    for (int i = 0; i < kEarly; ++i) load();
     sync_block();
-    for (int i = kBefore; i < kTrainStages; ++i) load();
+    for (int i = kEarly; i < kTrainStages; ++i) load();
     Segment segment;
     for (int done = 0; next_segment(p_.plan, done, segment);) {
       begin(segment);
@@ -50,10 +50,9 @@ class GradientWarp {
   /// The last warp of strips has a tile less. Of whole planes those behind the right edge are left out; above all,
   /// ptxas spills where there is no such branch, or one that it does not know to be the same for all of a warp.
   __device__ __forceinline__ bool no_second_tile() const {
-    constexpr int kWarpsOfStrip = kGradientWarps / kStripsOfBlock<AnyMaps>;
     const int own = uniform(warp());
     if (AnyMaps::kPlanes == 0) return own == kGradientWarps - 1;
-    return own % kWarpsOfStrip * kTilesOfWarp * 16 + 16 >= p_.width;
+    return own % kWarpsOfStrip<AnyMaps> * kTilesOfWarp * 16 + 16 >= p_.width;
   }
   /// The warp with a tile less has the time to; four times the copies are for one warp on each scheduler.
   __device__ __forceinline__ static bool loads() { return part() >= 0; }
@@ -79,8 +78,7 @@ class GradientWarp {
         for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
       }
     }
-    const int column =
-        place.column + warp() % (kGradientWarps / kStripsOfBlock<AnyMaps>)*kTilesOfWarp * 16 + lane / 4 * 2;
+    const int column = place.column + warp() % kWarpsOfStrip<AnyMaps> * kTilesOfWarp * 16 + lane / 4 * 2;
     const int row = segment.first * kGroup + lane % 4;
     columns_ = any ? p_.width - column : 0;
     rows_ = p_.height - row;

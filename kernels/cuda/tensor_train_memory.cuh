@@ -26,6 +26,10 @@ struct WholePlanes : BaseMaps {
 
 template <typename AnyMaps>
 inline constexpr int kStripsOfBlock = AnyMaps::kPlanes > 1 ? AnyMaps::kPlanes : 1;
+/// Of the eight warps for all columns, of either kind, those of a strip.
+template <typename AnyMaps>
+inline constexpr int kWarpsOfStrip = kFieldWarps / kStripsOfBlock<AnyMaps>;
+static_assert(kFieldWarps == kGradientWarps);
 /// Columns of fields before a strip's first gradient, and as many behind its last.
 template <typename AnyMaps>
 inline constexpr int kBefore = AnyMaps::kPlanes > 0 ? 0 : kReach;
