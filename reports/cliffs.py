@@ -15,7 +15,9 @@ to take it once, and for the rest B's rate without it, at least the best. The sm
 equals in size alone.
 
 Misalignment: a row of pixels that is not a multiple of 16 bytes, or a base pointer that is not, may cost 15 % of the
-aligned neighbour's time (of two the faster one).
+aligned neighbour's time. Of widths that is the next larger one where it was measured: it needs as many strips, warps or
+vectors at least. Against the smaller one it would count as misalignment that, say, 257 columns are one more than fit;
+that is a matter of width, judged above.
 
 What the intervals of both medians leave open is unclear, and no finding.
 """
@@ -219,10 +221,10 @@ def judge(entries: Iterable[dict], row: str) -> Judgement:
             else:
                 beside = [group[s] for s in group if s[:3] == shape[:3] and s[4] == 0 and s[3] % 4 == 0
                           and abs(s[3] - shape[3]) <= WIDEST_STEP]  # fmt: skip
-            timed = [(other[clock]["ps_per_element"], n) for n, other in enumerate(beside)
-                     if (clock := _best_clock(figures, other))]  # fmt: skip
-            if timed:
-                compare("alignment", figures, beside[min(timed)[1]], ALIGNMENT_LIMIT, both_ways=False)
+            beside = [other for other in beside if _best_clock(figures, other)]
+            if beside:
+                widest = max(beside, key=lambda other: next(iter(other.values()))["width"])
+                compare("alignment", figures, widest, ALIGNMENT_LIMIT, both_ways=False)
     return Judgement(pairs)
 
 

@@ -74,11 +74,20 @@ def test_width_and_padding():
 
 def test_misalignment_may_cost_15_per_cent():
     for cost, expected in ((1.13, 0), (1.17, 2)):
-        entries = [figure("1x3x1080x1920", 5.0), figure("1x3x1080x1921", 5.0 * cost), figure("1x3x1080x1924", 5.2)]
+        entries = [figure("1x3x1080x1920", 5.0), figure("1x3x1080x1919", 5.0 * cost), figure("1x3x1080x1916", 4.8)]
         entries += [figure("1x3x1080x1920", 5.0 * cost, offset=4)]
         judged = judge(entries)
         assert [p.kind for p in judged.found] == ["alignment"] * expected
         assert judged.verdict()[-1].startswith("misalignment: " + (f"{expected} FOUND" if expected else "none"))
+
+
+def test_misalignment_is_judged_by_the_next_larger_width():
+    """257 columns may need a strip more than 256; 260 need it as well. Where only 256 was measured, that one counts."""
+    entries = [figure("64x3x256x256", 5.0), figure("64x3x256x257", 7.0), figure("64x3x256x260", 6.7)]
+    assert found(entries) == []
+    assert found(entries[:2]) == [("alignment", "64x3x256x257")]
+    assert found([entries[0], figure("64x3x256x257", 7.8), entries[2]]) == [("width", "64x3x256x257"),
+                                                                           ("alignment", "64x3x256x257")]  # fmt: skip
 
 
 def test_what_intervals_leave_open_is_unclear():

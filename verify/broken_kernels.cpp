@@ -88,6 +88,20 @@ __global__ void early_return(float* out, int count) {
   out[threadIdx.x] = 1;
 }
 
+__global__ void barriers_in_branches(float* out) {
+  if (threadIdx.x < 32) {
+    sync_block();
+  } else {
+    sync_block();
+  }
+  out[threadIdx.x] = 1;
+}
+
+__global__ void barrier_of_other_size(float* out) {
+  sync_roles<96>();
+  out[threadIdx.x] = 1;
+}
+
 __global__ void shuffle_in_branch(float* out) {
   float v = static_cast<float>(threadIdx.x);
   if (threadIdx.x % 2 == 0) v = shuffle_down(v, 2);
@@ -468,6 +482,12 @@ const std::vector<BrokenKernel>& broken_kernels() {
          const Floats out(64);
          return run("early_return", early_return, 1, 64, 0, static_cast<float*>(out), 50);
        }},
+      {"barriers_in_branches", "one half of the block is in one sync_block, the other in another",
+       "the threads of the block meet in different barriers: .*broken_kernels.cpp:[0-9]+ here, "
+       ".*broken_kernels.cpp:[0-9]+ in others",
+       SSIM_WITH_OUTPUT(barriers_in_branches, 64, 0)},
+      {"barrier_of_other_size", "sync_roles for more threads than there are", "sync_roles<96> in a block of 64 threads",
+       SSIM_WITH_OUTPUT(barrier_of_other_size, 64, 0)},
       {"shuffle_in_branch", "a shuffle that half of the lanes reach",
        "deadlock: 16 of 32 threads wait in shuffle_down .*16 have returned",
        SSIM_WITH_OUTPUT(shuffle_in_branch, 32, 0)},

@@ -24,6 +24,8 @@ const CaseSpec kSet[] = {
     {{.batch = 1, .channels = 2, .height = 20, .width = 128}, "uniform"},
     {{.batch = 1, .channels = 1, .height = 20, .width = 256}, "uniform"},
     {{.batch = 1, .channels = 1, .height = 20, .width = 255}, "uniform"},
+    {{.batch = 1, .channels = 2, .height = 20, .width = 260}, "uniform"},
+    {{.batch = 1, .channels = 2, .height = 20, .width = 257}, "uniform"},
     // Wide enough for large blocks.
     {{.batch = 1, .channels = 1, .height = 40, .width = 992}, "uniform"},
     {{.batch = 1, .channels = 1, .height = 40, .width = 991}, "uniform"},

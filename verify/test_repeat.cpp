@@ -25,6 +25,7 @@ const Problem kProblems[] = {
     {.batch = 64, .channels = 3, .height = 256, .width = 256},
     {.batch = 43, .channels = 3, .height = 248, .width = 255},
     {.batch = 12, .channels = 3, .height = 270, .width = 480},
+    {.batch = 11, .channels = 3, .height = 120, .width = 500},
 };
 
 const Problem kSmall{.batch = 2, .channels = 3, .height = 67, .width = 131};

@@ -130,6 +130,11 @@ __device__ __forceinline__ T& shared() {
 
 /// All threads of the block must reach it.
 __device__ __forceinline__ void sync_block() { __syncthreads(); }
+/// The same for blocks of kThreads, which may reach it in different places of the code: what __syncthreads is not for.
+template <int kThreads>
+__device__ __forceinline__ void sync_roles() {
+  asm volatile("bar.sync 1, %0;" ::"n"(kThreads) : "memory");
+}
 /// All lanes of the warp must reach it.
 __device__ __forceinline__ void sync_warp() { __syncwarp(); }
 /// Writes before it are seen by other blocks before writes after it.

@@ -175,7 +175,7 @@ class ProducedFeed {
   __device__ __forceinline__ explicit ProducedFeed(Memory& ring) : ring_(ring) {}
 
   __device__ __forceinline__ void begin() {}
-  __device__ __forceinline__ void ready() { sync_block(); }
+  __device__ __forceinline__ void ready() { sync_roles<32 * (kWarps + kProducerWarps)>(); }
   __device__ __forceinline__ const Stage<kBoxes>& acquire() { return ring_.wait(taken_); }
   __device__ __forceinline__ void release(unsigned zero) { ring_.release(taken_++, zero); }
   __device__ __forceinline__ void finish() {}
@@ -199,7 +199,8 @@ class CopyFeed {
   struct Memory {
     Stage<1> stage[kStages];
     Cursor<1> cursor;  // of thread 0
-    struct {
+    // Aligned, or ptxas reads more than there is of one.
+    struct alignas(16) {
       int plane, column, row, any;
     } next[2];                    // what it found, for all; used in turn
     unsigned taken[32 * kWarps];  // of each thread, for the sake of registers

@@ -27,7 +27,7 @@ class GradientWarp {
     const int asker = part();
     if (asker >= 0 && threadIdx.x % 32 == 0) memory_.images.begin(asker);
     for (int i = 0; i < kEarly; ++i) load();
-    sync_block();
+    sync_roles<kTrainThreads>();
     for (int i = kEarly; i < kTrainStages; ++i) load();
     Segment segment;
     for (int done = 0; next_segment(p_.plan, done, segment);) {
@@ -47,11 +47,12 @@ class GradientWarp {
 
  private:
   __device__ __forceinline__ static int warp() { return current_thread() / 32 - kFieldWarps; }
-  /// The last warp of strips has a tile less. Of whole planes those behind the right edge are left out; above all,
+  /// The last warp of a strip has a tile less. Of whole planes those behind the right edge are left out; above all,
   /// ptxas spills where there is no such branch, or one that it does not know to be the same for all of a warp.
   __device__ __forceinline__ bool no_second_tile() const {
     const int own = uniform(warp());
-    if (AnyMaps::kPlanes == 0) return own == kGradientWarps - 1;
+    if (!AnyMaps::kWhole && AnyMaps::kStrips == 1) return own == kGradientWarps - 1;
+    if (!AnyMaps::kWhole) return own % kWarpsOfStrip<AnyMaps> == kWarpsOfStrip<AnyMaps> - 1;
     return own % kWarpsOfStrip<AnyMaps> * kTilesOfWarp * 16 + 16 >= p_.width;
   }
   /// The warp with a tile less has the time to; four times the copies are for one warp on each scheduler.
@@ -105,7 +106,7 @@ class GradientWarp {
       if (tile > 0 && no_second_tile()) break;
       Split parts[kFields];
       const std::uint16_t* of_tile = fields + tile * 16;
-      if (AnyMaps::kPlanes == 2 && !SSIM_DEFECT(plane_beside_read)) {
+      if (AnyMaps::kWhole && AnyMaps::kStrips == 2 && !SSIM_DEFECT(plane_beside_read)) {
         // Beside a plane are zeros, not the other one.
         if (first_tile + tile == kBoxColumns / 16 - 1 && lane >= 24) of_tile += kFieldColumns - kBoxColumns;
         if (first_tile + tile == kBoxColumns / 16 && lane < 8) of_tile += kFieldColumns - kBoxColumns + kReach;
@@ -114,7 +115,7 @@ class GradientWarp {
       float grad[4];
       const float* from = pixels + tile * 16;
       // The last tile of box 0 may lie in box 1 too, where shifted rows do not end before it does.
-      if (kRowsApart && AnyMaps::kPlanes == 0 && first_tile + tile == kBoxColumns / 16 - 1)
+      if (kRowsApart && !AnyMaps::kWhole && AnyMaps::kStrips == 1 && first_tile + tile == kBoxColumns / 16 - 1)
         from += kGroup * kLoadColumns - kBoxColumns;
       for (int i = 0; i < kFields; ++i) {
         const int field = (i + 1) % kFields;  // q, r, F

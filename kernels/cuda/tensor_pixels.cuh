@@ -25,7 +25,8 @@ struct alignas(128) Stage {
 /// What tensor copies need to know of images whose base pointers and rows are multiples of 16 bytes.
 struct Maps {
   static constexpr bool kRowsApart = false;
-  static constexpr int kPlanes = 0;  // tensor_train_memory.cuh
+  static constexpr int kStrips = 1;  // these two: tensor_train_memory.cuh
+  static constexpr bool kWhole = false;
   TensorMap x, y;
 
   /// One thread, as early as can be: a copy waits for its map.
@@ -41,7 +42,8 @@ struct Maps {
 /// to pixels_of: to the left of a row is the end of the one before, and above and below a plane is another.
 struct RowMaps {
   static constexpr bool kRowsApart = true;
-  static constexpr int kPlanes = 0;
+  static constexpr int kStrips = 1;
+  static constexpr bool kWhole = false;
   TensorMap x[4], y[4];
   int shift_x, shift_y;  // of row 0
 

@@ -12,28 +12,36 @@ namespace ssim::SSIM_CUDA_NAMESPACE {
 namespace tensor_cores {
 namespace {
 
-/// Whole planes that a block takes beside one another, where that is less work; 0 for strips.
-int planes_at_once(const Problem& p) {
-  if (p.width <= kBoxColumns) return p.planes() > 1 ? 2 : 0;
-  return p.width > kGradientColumns<Maps> && p.width <= kFieldColumns ? 1 : 0;
-}
+/// How a block's columns are used: as one strip or two, or for one plane or two.
+enum class Columns { strip, strips, plane, planes };
 
 /// Not divided yet.
-Plan plan(const Problem& p) {
-  const int whole = planes_at_once(p);
-  const int columns = whole == 0 ? kGradientColumns<Maps> : kFieldColumns / whole;
+Plan plan(const Problem& p, Columns use) {
+  const bool whole = use == Columns::plane || use == Columns::planes;
+  const int together = use == Columns::strips || use == Columns::planes ? 2 : 1;
+  const int columns = kFieldColumns / together - (whole ? 0 : 2 * kReach);
   return {.planes = static_cast<int>(p.planes()),
           .strips = static_cast<int>((p.width + columns - 1) / columns),
           .groups = static_cast<int>((p.height + kGroup - 1) / kGroup),
-          .together = whole > 1 ? whole : 1,
+          .together = together,
           .lead = kTrainLead,
           .strip_columns = columns,
-          .before = whole > 0 ? kReach : 2 * kReach,
+          .before = whole ? kReach : 2 * kReach,
           .origin_column = 0,
           .origin_row = 0,
           .share = 0,
           .longer = 0};
 }
+
+/// What takes the fewest steps; of equals whole planes, which have no margins, and then one strip.
+Columns use_of_columns(const Problem& p) {
+  if (p.width <= kBoxColumns) return p.planes() > 1 ? Columns::planes : Columns::strip;
+  if (p.width <= kFieldColumns && p.width > kGradientColumns<Maps>) return Columns::plane;
+  const auto steps = [&](Columns use) { return line_length(plan(p, use)); };
+  return steps(Columns::strips) < steps(Columns::strip) ? Columns::strips : Columns::strip;
+}
+
+Plan plan(const Problem& p) { return plan(p, use_of_columns(p)); }
 
 /// One a multiprocessor; more where a share would have more segments than can be remembered.
 std::int64_t blocks(const Problem& p) {
@@ -78,9 +86,10 @@ Status train(const Problem& problem, const Arguments& arguments) {
 
 template <typename AnyMaps>
 Status train_by_width(const Problem& problem, const Arguments& arguments) {
-  switch (planes_at_once(problem)) {
-    case 1: return train<WholePlanes<AnyMaps, 1>>(problem, arguments);
-    case 2: return train<WholePlanes<AnyMaps, 2>>(problem, arguments);
+  switch (use_of_columns(problem)) {
+    case Columns::strips: return train<NarrowStrips<AnyMaps>>(problem, arguments);
+    case Columns::plane: return train<WholePlanes<AnyMaps, 1>>(problem, arguments);
+    case Columns::planes: return train<WholePlanes<AnyMaps, 2>>(problem, arguments);
     default: return train<AnyMaps>(problem, arguments);
   }
 }

@@ -4,7 +4,7 @@
 // Eight warps make the statistics of 256 columns as the forward kernel does (tensor_statistics.cuh), turn each position
 // into SSIM and the three fields of the gradient (pixel.hpp: F = gd + gs, q, r), and hand these over, split into hi and
 // lo, through a ring in shared memory. Eight more warps convolve the fields of 240 of these columns the same way, one
-// step behind (of planes no wider than the fields all columns: WholePlanes), and combine them with the pixels that are
+// step behind (or otherwise: NarrowStrips, WholePlanes), and combine them with the pixels that are
 // still in the ring of images:
 //   d mean / d x = (4 / f) (G * F~ + scale (d G * q~ + s' G * r~)) / positions
 // where f = kFieldScale, tilde = fields in the units of the statistics, s' = s less the pivot. Nothing passes through
@@ -56,14 +56,14 @@ __global__ void __launch_bounds__(kTrainThreads, 1)
       raise_registers<kFieldRegisters>();
       FieldWarp<AnyMaps> warp(p, memory);
       warp.run();
-      sync_block();
+      sync_roles<kTrainThreads>();
       if (memory.any_repair[threadIdx.x / 32] | memory.any_repair[kFieldWarps + threadIdx.x / 32]) warp.repair();
       total = warp.total();
     } else {
       lower_registers<kGradientRegisters>();
       GradientWarp<AnyMaps> warp(p, memory);
       warp.run();
-      sync_block();
+      sync_roles<kTrainThreads>();
     }
     finish_mean<kTrainThreads>(total, memory.mean, p.sums, p.counter, p.inverse_count, p.mean);
   }

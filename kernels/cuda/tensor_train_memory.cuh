@@ -17,25 +17,31 @@ inline constexpr int kTrainLead = 2;
 inline constexpr int kFieldRegisters = 152, kGradientRegisters = 104;  // of a thread; 65536 in all
 inline constexpr int kTrainStages = 8, kFieldStages = 3;
 
+/// Two strips beside one another in a block, each with margins of its own: less is computed for nothing where a plane
+/// is not much wider than one strip, or than two.
+template <typename BaseMaps>
+struct NarrowStrips : BaseMaps {
+  static constexpr int kStrips = 2;
+};
+
 /// Images whose planes are no wider than the columns of fields are not cut into strips: of the planes that a block has
 /// beside one another (kAtOnce) each is a strip, without margins, for outside of an image fields are zero.
 template <typename BaseMaps, int kAtOnce>
 struct WholePlanes : BaseMaps {
-  static constexpr int kPlanes = kAtOnce;
+  static constexpr int kStrips = kAtOnce;
+  static constexpr bool kWhole = true;
 };
 
-template <typename AnyMaps>
-inline constexpr int kStripsOfBlock = AnyMaps::kPlanes > 1 ? AnyMaps::kPlanes : 1;
 /// Of the eight warps for all columns, of either kind, those of a strip.
 template <typename AnyMaps>
-inline constexpr int kWarpsOfStrip = kFieldWarps / kStripsOfBlock<AnyMaps>;
+inline constexpr int kWarpsOfStrip = kFieldWarps / AnyMaps::kStrips;
 static_assert(kFieldWarps == kGradientWarps);
 /// Columns of fields before a strip's first gradient, and as many behind its last.
 template <typename AnyMaps>
-inline constexpr int kBefore = AnyMaps::kPlanes > 0 ? 0 : kReach;
+inline constexpr int kBefore = AnyMaps::kWhole ? 0 : kReach;
 /// Columns of gradients of a strip.
 template <typename AnyMaps>
-inline constexpr int kGradientColumns = kFieldColumns / kStripsOfBlock<AnyMaps> - 2 * kBefore<AnyMaps>;
+inline constexpr int kGradientColumns = kFieldColumns / AnyMaps::kStrips - 2 * kBefore<AnyMaps>;
 
 template <typename AnyMaps>
 inline constexpr int kTrainAskers = AnyMaps::kRowsApart ? kGradientWarps / 2 : 1;
@@ -76,7 +82,7 @@ struct GradientConstants {
 
 template <typename AnyMaps>
 struct TrainMemory {
-  TensorRing<kFieldBoxes, kTrainStages, kTrainAskers<AnyMaps>, kStripsOfBlock<AnyMaps>> images;
+  TensorRing<kFieldBoxes, kTrainStages, kTrainAskers<AnyMaps>, AnyMaps::kStrips> images;
   alignas(16) std::uint16_t first_pad[kPad];
   FieldStage fields[kFieldStages];
   Mbarrier full[kFieldStages], empty[kFieldStages];
@@ -92,7 +98,7 @@ struct TrainMemory {
 /// Where a warp's strip begins, of eight warps for all columns. The plane may be one behind the last.
 template <typename AnyMaps>
 __device__ __forceinline__ Place place_of_warp(const TrainParameters& p, int strip, int warp) {
-  return place_of(p.plan, strip + (kStripsOfBlock<AnyMaps> > 1 ? warp / kWarpsOfBox : 0));
+  return place_of(p.plan, strip + (AnyMaps::kStrips > 1 ? warp / kWarpsOfBox : 0));
 }
 
 /// Whole warp: segment number `index` of the share needs repair.

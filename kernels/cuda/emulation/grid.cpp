@@ -134,7 +134,7 @@ Status run(const Grid& grid) {
 
 void* shared_memory(std::size_t bytes) { return Worker::running()->shared_memory(bytes); }
 
-void sync_block() { Worker::running()->sync_block(); }
+void sync_block(const Meeting& meeting) { Worker::running()->sync_block(meeting); }
 
 void warp_collective(const char* what, Complete complete, void* slot) {
   Worker::running()->warp_collective(what, complete, slot);

@@ -54,8 +54,15 @@ std::uint64_t seed();
 /// The block's shared memory; `bytes` is what the caller is about to use of it.
 void* shared_memory(std::size_t bytes);
 
-/// Waits for all threads of the block.
-void sync_block();
+/// Where threads of a block meet: `file` is nullptr where it may be in different places of the code, and `threads` is
+/// then how many are said to come.
+struct Meeting {
+  const char* file = nullptr;
+  unsigned line = 0, threads = 0;
+};
+
+/// Waits for all threads of the block, which must come with the same meeting.
+void sync_block(const Meeting& meeting);
 
 /// Waits until every lane of the warp has come with the same `complete`, which the last one calls with the slots of all
 /// (nullptr where the warp has fewer than 32 lanes).

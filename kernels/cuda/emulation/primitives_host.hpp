@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <source_location>
 #include <tuple>
 #include <type_traits>
 #include <utility>
@@ -55,7 +56,15 @@ T& shared() {
   return *static_cast<T*>(emulation::shared_memory(sizeof(T)));
 }
 
-inline void sync_block() { emulation::sync_block(); }
+/// In one place of the code for all threads: a card may go on where it is not, but compute-sanitizer objects.
+inline void sync_block(std::source_location at = std::source_location::current()) {
+  emulation::sync_block({at.file_name(), at.line(), 0});
+}
+
+template <int kThreads>
+void sync_roles() {
+  emulation::sync_block({nullptr, 0, kThreads});
+}
 
 inline void sync_warp() { emulation::sync_warp(); }
 

@@ -73,11 +73,12 @@ void multiply_matrices(int k, const std::uint16_t* a, const std::uint16_t* b, co
 bool sync_block_or(bool value) {
   bool& vote = Worker::running()->vote;
   vote |= value;
-  sync_block();
+  const Meeting here{"sync_block_or", 0, 0};
+  sync_block(here);
   const bool result = vote;
-  sync_block();
+  sync_block(here);
   vote = false;
-  sync_block();  // before it, nobody votes anew
+  sync_block(here);  // before it, nobody votes anew
   return result;
 }
 

@@ -35,6 +35,12 @@ static_assert(kSharedSpace >= kMaxSharedBytes);
 
 std::string text(const uint3& at) { return format("(%u, %u, %u)", at.x, at.y, at.z); }
 
+std::string text(const Meeting& meeting) {
+  if (!meeting.file) return format("sync_roles<%u>", meeting.threads);
+  const char* slash = std::strrchr(meeting.file, '/');
+  return format("%s:%u", slash ? slash + 1 : meeting.file, meeting.line);
+}
+
 }  // namespace
 
 Reservation::Reservation(std::size_t bytes) : bytes_(bytes) {
@@ -151,7 +157,17 @@ void Worker::wait(State state) {
   lane.state = State::ready;
 }
 
-void Worker::sync_block() {
+void Worker::sync_block(const Meeting& meeting) {
+  const auto same_file = [](const char* a, const char* b) { return a == b || (a && b && std::strcmp(a, b) == 0); };
+  if (arrived_ == 0) meeting_ = meeting;
+  if (meeting.line != meeting_.line || !same_file(meeting.file, meeting_.file)) {
+    fail(("the threads of the block meet in different barriers: " + text(meeting) + " here, " + text(meeting_) +
+          " in others; sync_roles is the one for that")
+             .c_str());
+  }
+  if (meeting.threads != 0 && meeting.threads != static_cast<unsigned>(threads_)) {
+    fail(format("sync_roles<%u> in a block of %d threads", meeting.threads, threads_).c_str());
+  }
   Lane& lane = *current_;
   Warp& own = warps_[lane.warp];
   if (++arrived_ == threads_) {
@@ -171,7 +187,7 @@ void Worker::sync_block() {
   own.ready &= ~bit;
   own.at_barrier |= bit;
   if (own.ready == 0) ready_warps_ &= ~(1u << lane.warp);
-  lane.waits_for = "sync_block";
+  lane.waits_for = meeting.file ? "sync_block" : "sync_roles";
   wait(State::at_barrier);
 }
 
@@ -270,7 +286,7 @@ std::string Worker::stuck() const {
     message += format(" %d of %d threads wait in %s (%s%s),", count, threads_, where, text(example->index).c_str(),
                       count > 1 ? ", ..." : "");
   };
-  add(barrier, in_barrier, "sync_block");
+  add(barrier, in_barrier, in_barrier ? in_barrier->waits_for : "");
   add(collective, in_collective, in_collective ? in_collective->waits_for : "");
   add(phase, in_phase, "mbarrier_wait");
   if (returned_ > 0) {

@@ -108,7 +108,7 @@ class Worker {
   void run(Launch& launch);
 
   // --- called on a lane's stack ---
-  void sync_block();
+  void sync_block(const Meeting& meeting);
   void warp_collective(const char* what, Complete complete, void* slot);
   void sync_warp();
   bool vote = false;  // of sync_block_or; false again when all threads have read it
@@ -160,7 +160,8 @@ class Worker {
   std::vector<Warp> warps_;
   std::uint32_t ready_warps_ = 0;
   int threads_ = 0, arrived_ = 0, returned_ = 0;
-  int warp_ = -1;  // that runs now
+  Meeting meeting_;  // of those that have arrived
+  int warp_ = -1;    // that runs now
   Lane* current_ = nullptr;
   Context main_;
   Reservation stacks_;  // one every 2 * kStackBytes, the lower half of each faults
