@@ -98,7 +98,7 @@ __global__ void barriers_in_branches(float* out) {
 }
 
 __global__ void barrier_of_other_size(float* out) {
-  sync_roles<96>();
+  sync_roles<96, Role::first>();
   out[threadIdx.x] = 1;
 }
 

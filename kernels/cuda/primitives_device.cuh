@@ -130,10 +130,18 @@ __device__ __forceinline__ T& shared() {
 
 /// All threads of the block must reach it.
 __device__ __forceinline__ void sync_block() { __syncthreads(); }
-/// The same for blocks of kThreads, which may reach it in different places of the code: what __syncthreads is not for.
-template <int kThreads>
+/// The same where a block of kThreads has two kinds of warps, first and second, which reach it in different places of the
+/// code: what __syncthreads is not for. The second wait until all have come, the first until the second have seen it.
+enum class Role { first, second };
+template <int kThreads, Role kRole>
 __device__ __forceinline__ void sync_roles() {
-  asm volatile("bar.sync 1, %0;" ::"n"(kThreads) : "memory");
+  if constexpr (kRole == Role::first) {
+    asm volatile("bar.arrive 1, %0;" ::"n"(kThreads) : "memory");
+    asm volatile("bar.sync 2, %0;" ::"n"(kThreads) : "memory");
+  } else {
+    asm volatile("bar.sync 1, %0;" ::"n"(kThreads) : "memory");
+    asm volatile("bar.arrive 2, %0;" ::"n"(kThreads) : "memory");
+  }
 }
 /// All lanes of the warp must reach it.
 __device__ __forceinline__ void sync_warp() { __syncwarp(); }

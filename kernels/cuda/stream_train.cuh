@@ -65,7 +65,7 @@ __device__ __forceinline__ double make_fields(const Train& p, TrainShared<kPairs
     const float pivot_mean = static_cast<float>(kScale) * find_pivot(work, run);
     float pending[4][kTrainColumns][10];
     clear(pending);
-    sync_roles<64 * kPairs>();  // the rows of step 0 are there
+    sync_roles<64 * kPairs, Role::first>();  // the rows of step 0 are there
     const int last = steps(run);
     for (int i = 0; i < last;) {
       const int stage = i + 4 < last ? i + 4 : last;
@@ -115,7 +115,7 @@ __device__ __forceinline__ double make_fields(const Train& p, TrainShared<kPairs
             for (int f = 0; f < 3; ++f) *reinterpret_cast<Vector<kTrainColumns>*>(&made[f][own]) = {};
           }
         }
-        sync_roles<64 * kPairs>();
+        sync_roles<64 * kPairs, Role::first>();
       }
       float sum = 0;  // fp64 is slow on many cards
 #pragma unroll
@@ -239,13 +239,13 @@ __device__ __forceinline__ void make_gradient(const Train& p, TrainShared<kPairs
     clear(pending);
     store(0);
     load();
-    sync_roles<64 * kPairs>();
+    sync_roles<64 * kPairs, Role::second>();
     // Fields exist from image row 10 on.
     constexpr int kFirst = kHalo + kLag;
     for (int i = 0; i < kFirst; ++i) {
       store(i + 1);
       load();
-      sync_roles<64 * kPairs>();
+      sync_roles<64 * kPairs, Role::second>();
     }
     const int last = steps(run);
 #pragma unroll 1
@@ -286,7 +286,7 @@ __device__ __forceinline__ void make_gradient(const Train& p, TrainShared<kPairs
         }
         to += work.width;
       }
-      sync_roles<64 * kPairs>();
+      sync_roles<64 * kPairs, Role::second>();
     }
   }
 }

@@ -175,7 +175,7 @@ class ProducedFeed {
   __device__ __forceinline__ explicit ProducedFeed(Memory& ring) : ring_(ring) {}
 
   __device__ __forceinline__ void begin() {}
-  __device__ __forceinline__ void ready() { sync_roles<32 * (kWarps + kProducerWarps)>(); }
+  __device__ __forceinline__ void ready() { sync_roles<32 * (kWarps + kProducerWarps), Role::first>(); }
   __device__ __forceinline__ const Stage<kBoxes>& acquire() { return ring_.wait(taken_); }
   __device__ __forceinline__ void release(unsigned zero) { ring_.release(taken_++, zero); }
   __device__ __forceinline__ void finish() {}

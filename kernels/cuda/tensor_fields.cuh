@@ -22,7 +22,7 @@ class FieldWarp {
     bool ready = false;
     for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
       begin(segment);  // before the barrier, because it waits for memory
-      if (!ready) sync_roles<kTrainThreads>();
+      if (!ready) sync_roles<kTrainThreads, Role::first>();
       ready = true;
       step<0, false>(0);
       step<1, false>(0);
@@ -36,7 +36,7 @@ class FieldWarp {
       flush();
       end(index);
     }
-    if (!ready) sync_roles<kTrainThreads>();
+    if (!ready) sync_roles<kTrainThreads, Role::first>();
   }
 
   /// After a barrier of the block: does again what this warp and its gradient warp noted.

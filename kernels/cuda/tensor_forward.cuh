@@ -261,7 +261,7 @@ __global__ void __launch_bounds__(kWideThreads<Feed>, 1)
       if (asks && threadIdx.x % 32 == 0) memory.feed.begin(part);
       // Before the barrier, because it takes long to come.
       if (asks && Feed::kAskers == 1) memory.feed.load(p.plan, p.maps, p.height, part);
-      sync_roles<kWideThreads<Feed>>();
+      sync_roles<kWideThreads<Feed>, Role::second>();
       if (asks) {
         while (memory.feed.load(p.plan, p.maps, p.height, part)) {
         }

@@ -27,7 +27,7 @@ class GradientWarp {
     const int asker = part();
     if (asker >= 0 && threadIdx.x % 32 == 0) memory_.images.begin(asker);
     for (int i = 0; i < kEarly; ++i) load();
-    sync_roles<kTrainThreads>();
+    sync_roles<kTrainThreads, Role::second>();
     for (int i = kEarly; i < kTrainStages; ++i) load();
     Segment segment;
     for (int done = 0; next_segment(p_.plan, done, segment);) {

@@ -56,14 +56,14 @@ __global__ void __launch_bounds__(kTrainThreads, 1)
       raise_registers<kFieldRegisters>();
       FieldWarp<AnyMaps> warp(p, memory);
       warp.run();
-      sync_roles<kTrainThreads>();
+      sync_roles<kTrainThreads, Role::first>();
       if (memory.any_repair[threadIdx.x / 32] | memory.any_repair[kFieldWarps + threadIdx.x / 32]) warp.repair();
       total = warp.total();
     } else {
       lower_registers<kGradientRegisters>();
       GradientWarp<AnyMaps> warp(p, memory);
       warp.run();
-      sync_roles<kTrainThreads>();
+      sync_roles<kTrainThreads, Role::second>();
     }
     finish_mean<kTrainThreads>(total, memory.mean, p.sums, p.counter, p.inverse_count, p.mean);
   }

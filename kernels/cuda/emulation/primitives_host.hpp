@@ -61,7 +61,8 @@ inline void sync_block(std::source_location at = std::source_location::current()
   emulation::sync_block({at.file_name(), at.line(), 0});
 }
 
-template <int kThreads>
+enum class Role { first, second };
+template <int kThreads, Role>
 void sync_roles() {
   emulation::sync_block({nullptr, 0, kThreads});
 }
