@@ -331,10 +331,21 @@ inline Status make_tensor_map(TensorMap& result, const float* base, std::int64_t
   const cuuint64_t strides[2] = {static_cast<cuuint64_t>(pitch) * 4, static_cast<cuuint64_t>(pitch) * sizes[1] * 4};
   const cuuint32_t box[3] = {static_cast<cuuint32_t>(box_width), static_cast<cuuint32_t>(box_height), 1};
   const cuuint32_t steps[3] = {1, 1, 1};
-  const CUresult status = reinterpret_cast<Encode>(function)(
-      &result.map, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 3, const_cast<float*>(base), sizes, strides, box, steps,
-      CU_TENSOR_MAP_INTERLEAVE_NONE, CU_TENSOR_MAP_SWIZZLE_NONE, CU_TENSOR_MAP_L2_PROMOTION_NONE,
-      CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  const auto encode = [&] {
+    return reinterpret_cast<Encode>(function)(&result.map, CU_TENSOR_MAP_DATA_TYPE_FLOAT32, 3, const_cast<float*>(base),
+                                              sizes, strides, box, steps, CU_TENSOR_MAP_INTERLEAVE_NONE,
+                                              CU_TENSOR_MAP_SWIZZLE_NONE, CU_TENSOR_MAP_L2_PROMOTION_NONE,
+                                              CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
+  };
+  CUresult status = encode();
+  if (status == CUDA_ERROR_INVALID_CONTEXT) {
+    // The runtime gives a host thread its context at the first call that needs one, and none may have come before.
+    int device = 0;
+    cudaError_t error = cudaGetDevice(&device);
+    if (error == cudaSuccess) error = cudaSetDevice(device);
+    if (error != cudaSuccess) return to_status(error, "cudaSetDevice");
+    status = encode();
+  }
   if (status == CUDA_SUCCESS) return {};
   return Status::error(Status::Code::device_error, "cuTensorMapEncodeTiled: error %d", static_cast<int>(status));
 }
