@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -104,8 +106,26 @@ def _known(targets: list[str]) -> list[str]:
     return [target for target in targets if f"\nbuild {target}:" in text]
 
 
+@contextlib.contextmanager
+def alone():
+    """One process at a time: two that compile into one folder spoil each other's logs of what is up to date."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    with (STATE / "build.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say("another process is building here: waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 def build(context, targets: list[str]) -> None:
     """Compiles these targets; all if there are none."""
+    with alone():
+        _build(context, targets)
+
+
+def _build(context, targets: list[str]) -> None:
     stamp = STATE / "configure.json"
     wanted = _wanted(context)
     configured = (BUILD / "build.ninja").exists() and (BUILD / "meson-private" / "coredata.dat").exists()
@@ -118,7 +138,6 @@ def build(context, targets: list[str]) -> None:
     elif not configured or known != wanted:
         stamp.unlink(missing_ok=True)
         _configure(context, wanted)
-    STATE.mkdir(parents=True, exist_ok=True)
     log = STATE / "build.log"
     command = [context.interpreter.ninja, "-C", str(BUILD), f"-j{jobs()}", *_known(targets)]
     env = context.environment()
