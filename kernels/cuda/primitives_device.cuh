@@ -130,8 +130,9 @@ __device__ __forceinline__ T& shared() {
 
 /// All threads of the block must reach it.
 __device__ __forceinline__ void sync_block() { __syncthreads(); }
-/// The same where a block of kThreads has two kinds of warps, first and second, which reach it in different places of the
-/// code: what __syncthreads is not for. The second wait until all have come, the first until the second have seen it.
+/// The same where a block of kThreads has two kinds of warps, first and second, which reach it in different places of
+/// the code: what __syncthreads is not for. The second wait until all have come, the first until the second have seen
+/// it.
 enum class Role { first, second };
 template <int kThreads, Role kRole>
 __device__ __forceinline__ void sync_roles() {
