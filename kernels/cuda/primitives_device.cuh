@@ -130,10 +130,12 @@ __device__ __forceinline__ T& shared() {
 
 /// All threads of the block must reach it.
 __device__ __forceinline__ void sync_block() { __syncthreads(); }
-/// The same where a block of kThreads has two kinds of warps, first and second, which reach it in different places of
-/// the code: what __syncthreads is not for. The second wait until all have come, the first until the second have seen
-/// it.
+
+/// Of two kinds of warps that divide a block's work.
 enum class Role { first, second };
+
+/// sync_block for blocks of kThreads whose two kinds of warps reach it in different places of the code, for which
+/// __syncthreads is not made. The second kind waits until all have come, the first until the second has seen it.
 template <int kThreads, Role kRole>
 __device__ __forceinline__ void sync_roles() {
   if constexpr (kRole == Role::first) {
@@ -144,6 +146,7 @@ __device__ __forceinline__ void sync_roles() {
     asm volatile("bar.arrive 2, %0;" ::"n"(kThreads) : "memory");
   }
 }
+
 /// All lanes of the warp must reach it.
 __device__ __forceinline__ void sync_warp() { __syncwarp(); }
 /// Writes before it are seen by other blocks before writes after it.
