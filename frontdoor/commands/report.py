@@ -18,6 +18,7 @@ import argparse
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 from frontdoor import machine, shard
@@ -159,8 +160,10 @@ def _pass(context, args, samples: Path, settings: str, state: Path = STATE) -> i
     common = [str(program), "--set", args.set, "--device", args.device, "--settings", settings]
     if args.filter:
         common += ["--filter", args.filter]
-    listed = run_child([*common, "--list"], context.environment(), state / "list.log", quiet=settings == "stock")
-    names = {line.split(":")[1] for line in (state / "list.log").read_text().splitlines() if line.count(":") >= 5}
+    with tempfile.TemporaryDirectory() as folder:  # not in `state`: two reports may run at once, one a GPU
+        log = Path(folder) / "list"
+        listed = run_child([*common, "--list"], context.environment(), log, quiet=settings == "stock")
+        names = {line.split(":")[1] for line in log.read_text().splitlines() if line.count(":") >= 5}
     if settings == "stock" and (listed or len(names) < 2):
         return GOOD  # the filter leaves no baseline, or nothing to hold it against
     if listed:
