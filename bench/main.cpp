@@ -145,6 +145,7 @@ int run(int argc, char** argv) {
 #if defined(_OPENMP)
   omp_set_num_threads(threads);
 #endif
+  options.turns.next();
 
   const Device device = choose_device(options.device);
   if (options.sets_file.empty()) options.sets_file = std::string(build::kSourceRoot) + "/bench/sets.json";
@@ -213,7 +214,8 @@ int run(int argc, char** argv) {
                        .offset = options.offset,
                        .spin_key = options.spin_key,
                        .spin_fraction = options.spin_fraction,
-                       .stop_requested = [] { return g_stop != 0; }};
+                       .stop_requested = [] { return g_stop != 0; },
+                       .give_way = [&options] { return options.turns.next(); }};
   setup.seconds *= setup.repetitions;
   Json environment = verify::host_environment(device, threads);
   environment["torch_threads"] = baselines::torch_threads() > 0 ? Json(baselines::torch_threads()) : Json();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "options.hpp"
 
+#include <fcntl.h>
+
 #include <CLI/CLI.hpp>
 
 namespace ssim::bench {
@@ -70,6 +72,12 @@ Options parse_options(int argc, const char* const* argv) {
       ->type_name("KEY");
   app.add_option("--spin", options.spin_fraction, "With --spin-key: its length, as a part of the row's median")
       ->type_name("X");
+  std::vector<int> turns;
+  app.add_option("--turns", turns,
+                 "Open descriptors IN,OUT: before each turn a byte is written to OUT and one awaited from IN")
+      ->delimiter(',')
+      ->expected(2)
+      ->type_name("IN,OUT");
   app.add_option("--calibrate", options.calibrate,
                  "Instead of a set: what the timer resolves, what delay and flush do, drift over S seconds")
       ->type_name("S");
@@ -117,6 +125,10 @@ Options parse_options(int argc, const char* const* argv) {
   if (!(options.spin_fraction >= 0 && options.spin_fraction <= 10)) {
     throw Misuse("--spin: " + std::to_string(options.spin_fraction) + " must be 0 to 10");
   }
+  for (const int descriptor : turns) {
+    if (fcntl(descriptor, F_GETFD) < 0) throw Misuse("--turns: " + std::to_string(descriptor) + " is not open");
+  }
+  if (!turns.empty()) options.turns = Turns(turns[0], turns[1]);
   if (app.count("--calibrate") && !(options.calibrate > 0 && options.calibrate <= 3600)) {
     throw Misuse("--calibrate: " + std::to_string(options.calibrate) + " must be above 0 and at most 3600 seconds");
   }

@@ -10,6 +10,7 @@
 
 #include "key.hpp"
 #include "sets.hpp"
+#include "turns.hpp"
 
 namespace ssim::bench {
 
@@ -30,6 +31,7 @@ struct Options {
   bool ceilings = true;
   std::string spin_key;  // of the row that a slow-down is planted in
   double spin_fraction = 0;
+  Turns turns;           // with other processes
   double calibrate = 0;  // seconds of watching for drift; 0: no calibration
   bool upstream_protocol = false;
   bool list = false;

@@ -70,6 +70,7 @@ bool run_rounds(std::vector<Entry>& entries, const TurnRule& turn_rule, std::uin
       if (!turn.seconds.empty() || turn.discarded > 0) hooks.on_turn(index, turn);
       if (entry.error.empty()) entry.decision = decide(entry.rule, entry.samples, entry.rounds, entry.spent);
       if (entry.done()) hooks.on_done(index);
+      if (hooks.give_way) hooks.give_way();
     }
     std::erase_if(active, [&](std::size_t i) { return entries[i].done(); });
     if (hooks.stop_requested() && !active.empty()) return false;

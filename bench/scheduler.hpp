@@ -67,6 +67,7 @@ struct SchedulerHooks {
   std::function<bool()> stop_requested;                   // asked between samples
   std::function<void(std::size_t, const Turn&)> on_turn;  // after every turn that has samples or discards
   std::function<void(std::size_t)> on_done;               // once for each entry that finishes
+  std::function<void()> give_way = {};                    // after every turn, when nothing of it is left to do
 };
 
 /// Runs until every entry is done or a stop is requested. Returns false if stopped.

@@ -78,7 +78,7 @@ Session::Session(Setup setup, std::vector<Group> groups, Gpu* gpu, ResultFile& f
 
 Session::~Session() = default;
 
-double Session::elapsed() const { return steady_seconds() - begin_; }
+double Session::elapsed() const { return steady_seconds() - begin_ - given_; }
 
 Json Session::row_record(const Key& key, const Candidate& candidate) const {
   Json record;
@@ -364,6 +364,10 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
             } else {
               write_failed(timed[i].key, *timed[i].candidate, entry.error, results);
             }
+          },
+      .give_way =
+          [&] {
+            if (setup_.give_way) given_ += setup_.give_way();
           },
   };
   // Each group has an order of its own, the same in every run with this seed.

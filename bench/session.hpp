@@ -46,6 +46,7 @@ class Session {
     std::string spin_key;      // text of the key that a slow-down is planted in; "": none
     double spin_fraction = 0;  // of its median, spent inside the timed region; 0 enqueues a spin of no length
     std::function<bool()> stop_requested;
+    std::function<double()> give_way;  // after every turn; the seconds that others took, which are not of the budget
   };
   /// `gpu` is null on the CPU; `earlier` holds samples of former processes. All references must outlive the session.
   Session(Setup setup, std::vector<Group> groups, Gpu* gpu, ResultFile& file, std::map<std::string, Earlier> earlier);
@@ -57,7 +58,7 @@ class Session {
   std::map<std::string, Result> measure(std::size_t index);
   /// Figures whose row was wrong or failed so far.
   int wrong() const { return wrong_; }
-  /// Seconds since it was made: what its budget counts.
+  /// Seconds since it was made, less those of other processes' turns: what its budget counts.
   double elapsed() const;
   ProgressLine& progress() { return progress_; }
 
@@ -80,7 +81,7 @@ class Session {
   Budget budget_;
   ProgressLine progress_;
   Preparation preparation_;
-  double begin_ = 0;
+  double begin_ = 0, given_ = 0;
   double check_seconds_ = 0, checked_weight_ = 0;
   int wrong_ = 0, done_ = 0, total_ = 0;
 };

@@ -73,6 +73,19 @@ TEST(Scheduler, EveryEntryHasOneTurnARoundAndTheOrderVaries) {
   for (const Entry& e : entries) EXPECT_EQ(e.decision, Decision::converged);
 }
 
+TEST(Scheduler, GivesWayAfterEveryTurnWhenAllOfItIsDone) {
+  Bench bench;
+  Fake quick(&bench.now, 1e-4), slow(&bench.now, 1e-2);
+  std::vector<Entry> entries{entry(&quick), entry(&slow)};
+  SchedulerHooks hooks = bench.hooks();
+  std::vector<std::pair<std::size_t, std::size_t>> seen;  // turns and entries that had ended
+  hooks.give_way = [&] { seen.emplace_back(bench.turns.size(), bench.done.size()); };
+  ASSERT_TRUE(run_rounds(entries, TurnRule{}, 1, hooks));
+  ASSERT_EQ(seen.size(), bench.turns.size());
+  for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i].first, i + 1);
+  EXPECT_EQ(seen.back().second, 2u);
+}
+
 TEST(Scheduler, TheSeedMeansOneOrder) {
   const auto order = [](std::uint64_t seed) {
     Bench bench;

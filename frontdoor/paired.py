@@ -2,6 +2,9 @@
 """Runs two builds in pairs of separately started processes, in random order within a pair, and keeps what they write.
 More than two sides (BASE, HEAD, and a HEAD with a planted slow-down) make more processes a pair.
 
+In turns (Run.turns) the processes of a pair are there together and work one at a time, some hundredths of a second each:
+what a busy machine does for seconds then meets all sides alike.
+
 A side's file gets a process's records only when that process has ended well, all at once: a kill loses the process that
 was running and nothing else. Process numbers in the file are those of the pairs.
 """
@@ -15,7 +18,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from frontdoor.child import run_child
+from frontdoor.child import Child, run_child, run_in_turns
 from frontdoor.place import CANNOT, GOOD, MISUSE, WRONG, Stop
 
 INTERRUPTED = 130
@@ -30,6 +33,7 @@ class Run:
     common: list[str]
     further: dict[str, list[str]] = field(default_factory=dict)
     seed: int = 1
+    turns: bool = False
 
 
 def _append(process_file: Path, side_file: Path, pair: int) -> None:
@@ -51,6 +55,37 @@ def finished(side_file: Path) -> set[int]:
     return {r["process"] for r in map(json.loads, side_file.read_text().splitlines()) if r["type"] == "end"}
 
 
+def _out(scratch: Path, side: str) -> Path:
+    return scratch / f"process-{side}.jsonl"
+
+
+def _measure(run: Run, sides: list[str], scratch: Path) -> bool:
+    """A process of each of these sides, in turns. False when interrupted; raises Stop where one failed."""
+    children = []
+    for side in sides:
+        _out(scratch, side).unlink(missing_ok=True)
+        command = [str(run.programs[side]), *run.common, *run.further.get(side, []), "--out", str(_out(scratch, side))]
+        log = scratch / f"{side}.log"
+        children.append(Child(command, run.environments[side], log, log.with_suffix(".err")))
+    try:
+        if len(children) > 1:
+            statuses = run_in_turns(children)
+        else:
+            only = children[0]
+            statuses = [run_child(only.command, only.environment, only.log, errors=only.errors)]
+    except KeyboardInterrupt:  # it came between two processes
+        return False
+    if INTERRUPTED in statuses:
+        return False
+    for side, child, status in zip(sides, children, statuses):
+        if status not in (GOOD, WRONG) or not _out(scratch, side).exists():
+            message = child.errors.read_text(errors="replace").strip().splitlines()
+            raise Stop(status if status in (MISUSE, CANNOT) else WRONG,
+                       f"{side.upper()}: {' '.join(child.command)}\nended with status {status}: "
+                       + "\n".join(message[-6:]))  # fmt: skip
+    return True
+
+
 def run_pairs(run: Run, files: dict[str, Path], pairs: int, scratch: Path, what: str = "") -> bool:
     """Runs the pairs that the files, one a side, do not hold yet. False when interrupted."""
     from tqdm import tqdm
@@ -63,30 +98,15 @@ def run_pairs(run: Run, files: dict[str, Path], pairs: int, scratch: Path, what:
     bar = tqdm(total=len(files) * pairs, initial=len(files) * (pairs - len(left)), disable=None, leave=False,
                desc=what or "pairs", unit="process")  # fmt: skip
     for position, pair in enumerate(left):
-        order = list(files)
+        order = [side for side in files if pair not in done[side]]
         random.Random(f"{run.seed} {pair}").shuffle(order)
-        for side in order:
-            if pair in done[side]:
-                continue
-            out = scratch / f"process-{side}.jsonl"
-            out.unlink(missing_ok=True)
-            command = [str(run.programs[side]), *run.common, *run.further.get(side, []), "--out", str(out)]
-            log = scratch / f"{side}.log"
-            try:
-                status = run_child(command, run.environments[side], log, errors=scratch / f"{side}.err")
-            except KeyboardInterrupt:  # it came between two processes
-                status = INTERRUPTED
-            if status == INTERRUPTED:
+        for together in [order] if run.turns else [[side] for side in order]:
+            if not _measure(run, together, scratch):
                 bar.close()
                 return False
-            if status not in (GOOD, WRONG) or not out.exists():
-                bar.close()
-                message = (scratch / f"{side}.err").read_text(errors="replace").strip().splitlines()
-                raise Stop(status if status in (MISUSE, CANNOT) else WRONG,
-                           f"{side.upper()}: {' '.join(command)}\nended with status {status}: "
-                           + "\n".join(message[-6:]))  # fmt: skip
-            _append(out, files[side], pair)
-            bar.update(1)
+            for side in together:
+                _append(_out(scratch, side), files[side], pair)
+                bar.update(1)
         seconds = (time.monotonic() - begin) / (position + 1) * (len(left) - position - 1)
         if bar.disable and (position + 1) * 4 // len(left) != position * 4 // len(left) and seconds > 5:
             print(f"{what}pair {pair} of {pairs}, about {seconds:.0f} s left", file=sys.stderr, flush=True)

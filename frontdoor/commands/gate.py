@@ -182,13 +182,19 @@ def comparison(args, context, trees: dict):
         programs[side].unlink(missing_ok=True)
         shutil.copy2(tree.program(target), programs[side])
     environments = {side: tree.environment(context) for side, tree in trees.items()}
-    if all(_knows(program, environments[side], "--no-ceilings") for side, program in programs.items()):
-        common.append("--no-ceilings")
-    return Run(programs, environments, common, {}, args.seed), device
+    helps = [subprocess.run([str(program), "--help"], capture_output=True, text=True, env=environments[side]).stdout
+             for side, program in programs.items()]  # fmt: skip
 
+    def all_know(flag: str) -> bool:
+        return all(flag in text for text in helps)
 
-def _knows(program: Path, env: dict, flag: str) -> bool:
-    return flag in subprocess.run([str(program), "--help"], capture_output=True, text=True, env=env).stdout
+    common += ["--no-ceilings"] if all_know("--no-ceilings") else []
+    # A card has no moods of seconds, and two processes on it at once would have to share it.
+    turns = device == "cpu" and all_know("--turns")
+    if device == "cpu" and not turns:
+        say("gate: a side's benchmark is older than turns (bench/turns.hpp): processes run one after another, and "
+            "intervals are as wide as the machine is restless")  # fmt: skip
+    return Run(programs, environments, common, {}, args.seed, turns), device
 
 
 def run(args, context):
