@@ -99,6 +99,7 @@ Json run_record(const Options& options, const Session::Setup& setup, int argc, c
   record["rule"] = {{"half_width", setup.set.rule.half_width},     {"min_samples", setup.set.rule.min_samples},
                     {"min_samples_long", setup.set.rule.min_long}, {"long_call_s", setup.set.rule.long_call_seconds},
                     {"min_rounds", setup.set.rule.min_rounds},     {"max_cap_s", setup.set.rule.cap_seconds}};
+  if (setup.set.rule.exact_rounds > 0) record["rule"]["rounds"] = setup.set.rule.exact_rounds;
   record["environment"] = environment;
   return record;
 }
@@ -155,6 +156,7 @@ int run(int argc, char** argv) {
   } catch (const std::invalid_argument& error) {
     throw Misuse(std::string("--set: ") + error.what());
   }
+  set.rule.exact_rounds = options.rounds;
   const std::regex filter = parse_regex("--filter", options.filter);
   const KeyFilter by_google = google_filter(options);
   const auto wanted = [&](const Key& key) {

@@ -78,6 +78,8 @@ Options parse_options(int argc, const char* const* argv) {
       ->delimiter(',')
       ->expected(2)
       ->type_name("IN,OUT");
+  app.add_option("--rounds", options.rounds, "So many rounds for every row, whether its figure has settled or not")
+      ->type_name("N");
   app.add_option("--calibrate", options.calibrate,
                  "Instead of a set: what the timer resolves, what delay and flush do, drift over S seconds")
       ->type_name("S");
@@ -124,6 +126,9 @@ Options parse_options(int argc, const char* const* argv) {
     throw Misuse("--spin needs --spin-key KEY, the row to slow down");
   if (!(options.spin_fraction >= 0 && options.spin_fraction <= 10)) {
     throw Misuse("--spin: " + std::to_string(options.spin_fraction) + " must be 0 to 10");
+  }
+  if (app.count("--rounds") && !(options.rounds >= 1 && options.rounds <= 1000)) {
+    throw Misuse("--rounds: " + std::to_string(options.rounds) + " must be 1 to 1000");
   }
   for (const int descriptor : turns) {
     if (fcntl(descriptor, F_GETFD) < 0) throw Misuse("--turns: " + std::to_string(descriptor) + " is not open");

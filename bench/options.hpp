@@ -32,6 +32,7 @@ struct Options {
   std::string spin_key;  // of the row that a slow-down is planted in
   double spin_fraction = 0;
   Turns turns;           // with other processes
+  int rounds = 0;        // 0: as many as the stopping rule wants
   double calibrate = 0;  // seconds of watching for drift; 0: no calibration
   bool upstream_protocol = false;
   bool list = false;

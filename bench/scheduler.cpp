@@ -65,7 +65,10 @@ bool run_rounds(std::vector<Entry>& entries, const TurnRule& turn_rule, std::uin
       entry.spent += turn.spent;
       entry.discarded += turn.discarded;
       if (turn.sm_mhz > 0) entry.sm_mhz = turn.sm_mhz;
-      if (!turn.seconds.empty()) ++entry.rounds;
+      if (!turn.seconds.empty()) {
+        ++entry.rounds;
+        entry.medians.push_back(median(turn.seconds));
+      }
       entry.samples.insert(entry.samples.end(), turn.seconds.begin(), turn.seconds.end());
       if (!turn.seconds.empty() || turn.discarded > 0) hooks.on_turn(index, turn);
       if (entry.error.empty()) entry.decision = decide(entry.rule, entry.samples, entry.rounds, entry.spent);

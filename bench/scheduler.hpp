@@ -47,6 +47,7 @@ struct Entry {
   Sampler* sampler = nullptr;
   StoppingRule rule;
   std::vector<double> samples;
+  std::vector<double> medians;  // of each round of this process
   int rounds = 0;
   int discarded = 0;
   double spent = 0;

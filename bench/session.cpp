@@ -195,6 +195,7 @@ void Session::write_row(const Key& key, const Candidate& candidate, const Entry&
   record["ci_high"] = s.interval.high;
   record["ci_coverage"] = s.interval.coverage;
   record["rel_half_width"] = s.rel_half_width;
+  if (entry.rule.exact_rounds > 0) record["round_seconds"] = entry.medians;
   record["converged"] = result.converged;
   record["unmet"] = result.text.empty() ? Json() : Json(result.text);
   record["cap_s"] = entry.rule.cap_seconds;

@@ -12,6 +12,11 @@ std::string unmet(const StoppingRule& rule, const std::vector<double>& samples, 
   std::string text;
   char part[96];
   const auto add = [&] { text += (text.empty() ? "" : "; ") + std::string(part); };
+  if (rule.exact_rounds > 0) {
+    if (rounds >= rule.exact_rounds) return "";
+    std::snprintf(part, sizeof part, "%d of %d rounds", rounds, rule.exact_rounds);
+    return part;
+  }
   if (samples.size() < wanted) {
     std::snprintf(part, sizeof part, "%zu of %zu samples", samples.size(), wanted);
     add();

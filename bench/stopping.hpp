@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The stopping rule: sample until the median is known well enough, or until the row's time is up.
 //
+// Where processes take turns (turns.hpp) all must have the same rounds, or they drift apart: then a number of rounds is
+// all that counts.
+//
 // Converged: at least min_samples samples in at least min_rounds rounds, and the 95 % order-statistic interval of their
 // median within +-half_width of it. A row whose calls take over a second needs fewer samples, but never fewer than six,
 // below which no 95 % interval exists.
@@ -18,6 +21,7 @@ struct StoppingRule {
   std::size_t min_long = 5;        // for longer ones
   double long_call_seconds = 1.0;  // by the median so far
   int min_rounds = 5;
+  int exact_rounds = 0;     // above 0: so many, and nothing else is asked
   double cap_seconds = 10;  // wall time that the row may take in all, flushes and warm-ups included
 };
 

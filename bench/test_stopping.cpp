@@ -24,6 +24,17 @@ TEST(Stopping, RoundsAreNeededToo) {
   EXPECT_EQ(decide(kRule, samples, 5, 0.1), Decision::converged);
 }
 
+TEST(Stopping, ANumberOfRoundsIsAllThatCountsWhereOneIsGiven) {
+  const StoppingRule rule{.exact_rounds = 3, .cap_seconds = 1};
+  const std::vector<double> restless{1e-3, 5e-3, 2e-3, 9e-3};
+  EXPECT_EQ(decide(rule, restless, 2, 0.1), Decision::go_on);
+  EXPECT_EQ(unmet(rule, restless, 2), "2 of 3 rounds");
+  EXPECT_EQ(decide(rule, restless, 3, 0.1), Decision::converged);
+  EXPECT_EQ(decide(rule, std::vector<double>(500, 1e-3), 2, 0.1), Decision::go_on);
+  EXPECT_EQ(decide(rule, restless, 2, 1.1), Decision::capped);
+  EXPECT_EQ(unmet(rule, {}, 3), "no samples");
+}
+
 TEST(Stopping, NothingIsNotConverged) {
   EXPECT_EQ(decide(kRule, {}, 0, 0), Decision::go_on);
   EXPECT_EQ(decide(kRule, {}, 0, 10), Decision::capped);

@@ -23,7 +23,12 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _start(command: list[str], environment: dict[str, str], out, errors, descriptors: tuple[int, ...] = ()):
+def _start(command: list[str], environment: dict[str, str], out, errors, descriptors=(), cpus=None):
+    def begin() -> None:
+        _end_with_parent()
+        if cpus:
+            os.sched_setaffinity(0, cpus)
+
     return subprocess.Popen(
         command,
         env=environment,
@@ -31,7 +36,7 @@ def _start(command: list[str], environment: dict[str, str], out, errors, descrip
         stdout=out,
         stderr=errors,
         start_new_session=True,
-        preexec_fn=_end_with_parent,
+        preexec_fn=begin,
         pass_fds=descriptors,
     )
 
@@ -84,6 +89,7 @@ class Child:
     environment: dict[str, str]
     log: Path
     errors: Path
+    cpus: frozenset[int] = frozenset()  # that it may run on; empty: all of ours
 
 
 def run_in_turns(children: list[Child]) -> list[int]:
@@ -98,7 +104,7 @@ def run_in_turns(children: list[Child]) -> list[int]:
             (its_go, go), (waits, its_waits) = os.pipe(), os.pipe()
             command = [*child.command, "--turns", f"{its_go},{its_waits}"]
             try:
-                processes.append(_start(command, child.environment, out, errors, (its_go, its_waits)))
+                processes.append(_start(command, child.environment, out, errors, (its_go, its_waits), child.cpus))
             finally:
                 os.close(its_go)
                 os.close(its_waits)

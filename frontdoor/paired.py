@@ -2,8 +2,8 @@
 """Runs two builds in pairs of separately started processes, in random order within a pair, and keeps what they write.
 More than two sides (BASE, HEAD, and a HEAD with a planted slow-down) make more processes a pair.
 
-In turns (Run.turns) the processes of a pair are there together and work one at a time, some hundredths of a second each:
-what a busy machine does for seconds then meets all sides alike.
+In turns (Run.turns) the processes of a pair are there together and work one at a time, some hundredths of a second each,
+on the same cores: what a busy machine does to a core for seconds then meets all sides alike.
 
 A side's file gets a process's records only when that process has ended well, all at once: a kill loses the process that
 was running and nothing else. Process numbers in the file are those of the pairs.
@@ -34,6 +34,7 @@ class Run:
     further: dict[str, list[str]] = field(default_factory=dict)
     seed: int = 1
     turns: bool = False
+    cpus: frozenset[int] = frozenset()  # with turns: those of all processes; empty: all there are
 
 
 def _append(process_file: Path, side_file: Path, pair: int) -> None:
@@ -41,7 +42,7 @@ def _append(process_file: Path, side_file: Path, pair: int) -> None:
     for line in process_file.read_text().splitlines():
         record = json.loads(line)
         record["process"] = pair
-        # Rounds of a process say nothing to another one; medians are in the rows.
+        # Medians are in the rows, where processes take turns those of the rounds too.
         if record["type"] != "samples":
             lines.append(json.dumps(record, separators=(",", ":")))
     with side_file.open("a") as out:
@@ -66,7 +67,7 @@ def _measure(run: Run, sides: list[str], scratch: Path) -> bool:
         _out(scratch, side).unlink(missing_ok=True)
         command = [str(run.programs[side]), *run.common, *run.further.get(side, []), "--out", str(_out(scratch, side))]
         log = scratch / f"{side}.log"
-        children.append(Child(command, run.environments[side], log, log.with_suffix(".err")))
+        children.append(Child(command, run.environments[side], log, log.with_suffix(".err"), run.cpus))
     try:
         if len(children) > 1:
             statuses = run_in_turns(children)

@@ -6,7 +6,8 @@
 
 reach:  of two runs of one binary (A/A), the farthest that a row's simultaneous interval lies from no difference. A
         difference below it means nothing here; the gate's floor is at least this.
-spread: standard deviation between processes, relative, the largest of the rows: sd of the pairs' log ratios / sqrt(2).
+spread: standard deviation between processes, relative, the largest of the rows: sd of the log ratios of the medians of
+        two processes / sqrt(2).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from reports.gate import ERROR, t_interval
+from reports.gate import ERROR, log_ratio, t_interval
 from reports.pairs import Side
 
 FILE = "calibration.json"
@@ -25,12 +26,14 @@ FILE = "calibration.json"
 
 def of_pairs(base: Side, head: Side) -> dict:
     """rows, reach and spread of an A/A run; a row with fewer than two pairs has none."""
-    logs = {}
+    logs, alone = {}, []
     for key, of_base in base.rows.items():
         of_head = head.rows.get(key, {})
         shared = [p for p in of_base if p in of_head and of_base[p].get("seconds") and of_head[p].get("seconds")]
         if len(shared) > 1:
-            logs[key.text()] = np.array([math.log(of_head[p]["seconds"] / of_base[p]["seconds"]) for p in shared])
+            logs[key.text()] = np.array([log_ratio(of_base[p], of_head[p]) for p in shared])
+            # Of processes for themselves: what two results without pairs are held against.
+            alone.append(np.std([math.log(of_head[p]["seconds"] / of_base[p]["seconds"]) for p in shared], ddof=1))
     rows = {}
     for name, values in logs.items():
         low, high = t_interval(values, 1 - ERROR / len(logs))
@@ -39,7 +42,7 @@ def of_pairs(base: Side, head: Side) -> dict:
     if not rows:
         return {"rows": {}, "reach": None, "spread": None}
     reach = max(max(abs(math.log(r["low"])), abs(math.log(r["high"]))) for r in rows.values())
-    return {"rows": rows, "reach": math.expm1(reach), "spread": max(r["sd"] for r in rows.values()) / math.sqrt(2)}
+    return {"rows": rows, "reach": math.expm1(reach), "spread": float(max(alone)) / math.sqrt(2)}
 
 
 def load(path: Path, environment: dict | None = None) -> dict | None:

@@ -7,6 +7,9 @@ is a t-interval over the pairs, at 1 - 0.01 / rows, so that all rows together ar
 
     wholly above the floor SLOW, wholly below it FAST, inside SAME, else AMBIGUOUS
 
+Where the two took turns on the same cores (on a CPU), rounds that follow one another saw the same machine: the number
+of a pair is then the median over the rounds of the log ratio of their medians.
+
 The floor is 1 % on a GPU, 3 % on a CPU, or what two runs of one binary differ by here if that is more (./suite
 calibrate). A row that did not converge in most of its pairs is AMBIGUOUS. What one side lacks, what is wrong, what ran
 on another device, driver, compiler or with other flags is INCOMPARABLE.
@@ -130,6 +133,15 @@ def _half_width(record: dict) -> float:
     return max(middle - low, high - middle) / middle if low is not None and high is not None else 0.0
 
 
+def log_ratio(base: dict, head: dict) -> float:
+    """HEAD / BASE, of two records of one pair."""
+    rounds = [np.array(record.get("round_seconds") or [], dtype=np.float64) for record in (base, head)]
+    both = min(map(len, rounds))
+    if both == 0:
+        return math.log(head["seconds"] / base["seconds"])
+    return float(np.median(np.log(rounds[1][:both] / rounds[0][:both])))
+
+
 def _judge(key: Key, base: dict[int, dict], head: dict[int, dict], rows: int, floor: float, spread: float) -> Row:
     if len(base) == len(head) == 1:
         # One process each; a report that was resumed has it under another number.
@@ -137,7 +149,7 @@ def _judge(key: Key, base: dict[int, dict], head: dict[int, dict], rows: int, fl
     shared = sorted(set(base) & set(head))
     if not shared:
         return Row(key, "INCOMPARABLE", note="no pair in which both sides have it")
-    logs = np.array([math.log(head[p]["seconds"] / base[p]["seconds"]) for p in shared])
+    logs = np.array([log_ratio(base[p], head[p]) for p in shared])
     coverage = 1 - ERROR / rows
     unconverged = sum(not (base[p].get("converged") and head[p].get("converged")) for p in shared)
     if len(shared) > 1:

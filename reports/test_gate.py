@@ -86,6 +86,26 @@ def test_order_of_pairs_matters_not_that_of_processes(tmp_path):
     assert gate_of(tmp_path, 1e-3 * drift, 1e-3 * drift).rows[0].verdict == "SAME"
 
 
+def test_rounds_in_turns_are_compared_one_by_one(tmp_path):
+    """The machine is 20 % slower in some rounds, in which ones differs; medians of processes do not see 5 %."""
+    generator = np.random.default_rng(4)
+    files = {"base": Stream(spread=0), "head": Stream(spread=0)}
+    for _ in range(15):
+        mood = 1 + 0.2 * (np.arange(16) >= generator.integers(0, 17))
+        for name, factor in (("base", 1.0), ("head", 1.05)):
+            seconds = 1e-3 * factor * mood * generator.normal(1, 0.01, 16)
+            jitter = generator.choice([0.9, 1.1])  # of the whole process's median: not what is compared
+            files[name].begin().row(A, float(np.median(seconds)) * jitter, rounds=range(1),
+                                    round_seconds=seconds.tolist()).end()  # fmt: skip
+    base, head = (read_side(stream.write(tmp_path / f"{name}.jsonl")) for name, stream in files.items())
+    row = judge(base, head).rows[0]
+    assert row.verdict == "SLOW" and row.ratio == pytest.approx(1.05, abs=0.005) and row.high - row.low < 0.02
+    for side_ in (base, head):
+        for record in side_.rows[next(iter(side_.rows))].values():
+            del record["round_seconds"]
+    assert judge(base, head).rows[0].verdict == "AMBIGUOUS"
+
+
 def test_unconverged_is_ambiguous(tmp_path):
     gate = gate_of(tmp_path, [1e-3] * 12, [1.2e-3] * 12, converged=False)
     assert gate.rows[0].verdict == "AMBIGUOUS" and "not converged in 12 of 12" in gate.rows[0].note

@@ -26,6 +26,7 @@ EXAMPLE = """./suite gate HEAD~1                    # is what I have here slower
 
 KERNELS, ALL = "bench/ssim_bench_kernels", "bench/ssim_bench"
 TARGETS = [KERNELS, ALL]
+ROUNDS = 16  # of each row in a process, where processes take turns
 SECONDS = {"cuda": 130, "cpu": 300}
 
 
@@ -190,11 +191,13 @@ def comparison(args, context, trees: dict):
 
     common += ["--no-ceilings"] if all_know("--no-ceilings") else []
     # A card has no moods of seconds, and two processes on it at once would have to share it.
-    turns = device == "cpu" and all_know("--turns")
+    turns = device == "cpu" and all_know("--turns") and all_know("--rounds")
+    common += ["--rounds", str(ROUNDS)] if turns else []
+    cpus = frozenset(sorted(os.sched_getaffinity(0))[-threads:]) if turns else frozenset()
     if device == "cpu" and not turns:
         say("gate: a side's benchmark is older than turns (bench/turns.hpp): processes run one after another, and "
             "intervals are as wide as the machine is restless")  # fmt: skip
-    return Run(programs, environments, common, {}, args.seed, turns), device
+    return Run(programs, environments, common, {}, args.seed, turns, cpus), device
 
 
 def run(args, context):
