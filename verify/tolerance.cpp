@@ -14,7 +14,7 @@ namespace {
 // random, so the mean over N of them has position / sqrt(N); what does not average out is `mean`.
 //
 // Each figure is two to three times the largest error of its rows and class over the tables and 150 to 600 random
-// problems (CPU; CUDA rows emulated), rounded; gradients at most what is promised (test_tolerance.cpp).
+// problems (CPU; CUDA rows emulated), rounded, or twice what an hour of further random problems found; gradients at most what is promised (test_tolerance.cpp).
 constexpr double kUnit = 1e-6;
 
 struct Line {
@@ -166,7 +166,7 @@ const Line kComposed[] = {
     {"constant_unequal", {4e-4, 3e-5, 4e-2, kUnit}},
     {"photo_blur",       {8e-5, 1.5e-3, 8e-3, kUnit}},
     {"photo_noise",      {2e-5, 2e-4, 1.5e-3, kUnit}},
-    {"photo_quantise",   {8e-5, 6e-4, 8e-3, kUnit}},
+    {"photo_quantise",   {8e-5, 6e-4, 2.1e-2, kUnit}},
     {"photo_shift",      {6e-5, 6e-4, 8e-3, kUnit}},
 };
 // clang-format on
