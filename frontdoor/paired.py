@@ -2,8 +2,8 @@
 """Runs two builds in pairs of separately started processes, in random order within a pair, and keeps what they write.
 More than two sides (BASE, HEAD, and a HEAD with a planted slow-down) make more processes a pair.
 
-In turns (Run.turns) the processes of a pair are there together and work one at a time, some hundredths of a second each,
-on the same cores: what a busy machine does to a core for seconds then meets all sides alike.
+In turns (Run.turns) the processes of a pair are there together and work one at a time, some hundredths of a second
+each, on the same cores: what a busy machine does to a core for seconds then meets all sides alike.
 
 A side's file gets a process's records only when that process has ended well, all at once: a kill loses the process that
 was running and nothing else. Process numbers in the file are those of the pairs.

@@ -14,7 +14,8 @@ namespace {
 // random, so the mean over N of them has position / sqrt(N); what does not average out is `mean`.
 //
 // Each figure is two to three times the largest error of its rows and class over the tables and 150 to 600 random
-// problems (CPU; CUDA rows emulated), rounded, or twice what an hour of further random problems found; gradients at most what is promised (test_tolerance.cpp).
+// problems (CPU; CUDA rows emulated), rounded, or twice what an hour of further random problems found; gradients at
+// most what is promised (test_tolerance.cpp).
 constexpr double kUnit = 1e-6;
 
 struct Line {
