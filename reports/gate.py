@@ -37,6 +37,7 @@ VERDICTS = ("SLOW", "FAST", "SAME", "AMBIGUOUS", "INCOMPARABLE")
 LEAST_FLOOR = {"cuda": 0.01, "cpu": 0.03}
 PAIRS = {"cuda": 12, "cpu": 15}
 ASSUMED_SPREAD = {"cuda": 0.005, "cpu": 0.02}  # between processes, relative, where nothing was calibrated
+LEAST_ROUNDS = 3  # of a pair of processes that take turns
 ERROR = 0.01  # of all rows together
 SAME_ENVIRONMENT = ("device", "device_name", "driver", "cuda", "libtorch", "compiler", "cuda_compiler", "flags",
                     "cuda_flags", "threads", "cpu")  # fmt: skip
@@ -142,6 +143,11 @@ def log_ratio(base: dict, head: dict) -> float:
     return float(np.median(np.log(rounds[1][:both] / rounds[0][:both])))
 
 
+def _settled(record: dict) -> bool:
+    """Good enough for one pair. In turns a slow row may be out of time before it had all its rounds."""
+    return bool(record.get("converged")) or len(record.get("round_seconds") or []) >= LEAST_ROUNDS
+
+
 def _judge(key: Key, base: dict[int, dict], head: dict[int, dict], rows: int, floor: float, spread: float) -> Row:
     if len(base) == len(head) == 1:
         # One process each; a report that was resumed has it under another number.
@@ -151,7 +157,7 @@ def _judge(key: Key, base: dict[int, dict], head: dict[int, dict], rows: int, fl
         return Row(key, "INCOMPARABLE", note="no pair in which both sides have it")
     logs = np.array([log_ratio(base[p], head[p]) for p in shared])
     coverage = 1 - ERROR / rows
-    unconverged = sum(not (base[p].get("converged") and head[p].get("converged")) for p in shared)
+    unconverged = sum(not (_settled(base[p]) and _settled(head[p])) for p in shared)
     if len(shared) > 1:
         low, high = t_interval(logs, coverage)
         note = ""
