@@ -64,7 +64,7 @@ const Line kFp16Taps[] = {
     {"textured",         {2e-7, 3e-6, 2e-5, kUnit}},
     {"dark",             {1e-7, 4e-7, 5e-6, kUnit}},
     {"hdr",              {1e-7, 5e-6, 1e-5, kUnit}},
-    {"pattern",          {3e-7, 3e-6, 2e-5, kUnit}},
+    {"pattern",          {3e-7, 3e-6, 6.5e-5, kUnit}},
     {"anticorrelated",   {4.5e-7, 3e-6, 5e-5, kUnit}},
     {"impulse",          {1e-7, 3e-6, 5e-5, kUnit}},
     {"smooth",           {3e-7, 3e-6, 3e-4, kUnit}},
