@@ -89,6 +89,11 @@ Size size_of(const double* values, std::int64_t count) {
   return total;
 }
 
+bool same_bits(std::span<const float> a, std::span<const float> b) {
+  const auto bits = [](float v) { return std::bit_cast<std::uint32_t>(v); };
+  return std::ranges::equal(a, b, {}, bits, bits);
+}
+
 std::uint64_t fingerprint(const float* values, std::int64_t count) {
   std::uint64_t sum = 0;
   for (std::int64_t i = 0; i < count; ++i) sum += fingerprint_of(std::bit_cast<std::uint32_t>(values[i]), i);

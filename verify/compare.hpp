@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 
 #include "kernels/ssim.hpp"
@@ -37,6 +38,9 @@ struct Size {
   double peak = 0;     // largest absolute value
 };
 Size size_of(const double* values, std::int64_t count);
+
+/// Whether both have the same bits; NaN equals itself, and 0 is not -0.
+bool same_bits(std::span<const float> a, std::span<const float> b);
 
 /// A hash of the bits of `count` floats; any change of one of them changes it.
 std::uint64_t fingerprint(const float* values, std::int64_t count);

@@ -6,9 +6,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <limits>
 
+#include "compare.hpp"
 #include "inputs.hpp"
 #include "kernels/registry.hpp"
 #include "row_tests.hpp"
@@ -17,10 +17,6 @@ namespace ssim::verify {
 namespace {
 
 using Image = std::vector<float>;
-
-bool same_bits(const Image& a, const Image& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
-}
 
 // Bitwise, or to rounding where the row does not promise that.
 bool same(const Implementation& row, const Image& a, const Image& b) {
