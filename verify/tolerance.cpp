@@ -66,7 +66,7 @@ const Line kFp16Taps[] = {
     {"hdr",              {1e-7, 5e-6, 1e-5, kUnit}},
     {"pattern",          {3e-7, 3e-6, 6.5e-5, kUnit}},
     {"anticorrelated",   {4.5e-7, 3e-6, 5e-5, kUnit}},
-    {"impulse",          {1e-7, 3e-6, 5e-5, kUnit}},
+    {"impulse",          {3.5e-7, 3e-6, 5e-5, kUnit}},
     {"smooth",           {3e-7, 3e-6, 3e-4, kUnit}},
     {"waves",            {3e-7, 5e-6, 1e-4, kUnit}},
     {"near_1e-2",        {3e-7, 5e-6, 4e-4, kUnit}},

@@ -151,7 +151,7 @@ at::Tensor differentiable(const at::Tensor& img1, const at::Tensor& img2, c10::s
       !torch::autograd::isFwGradDefined(img1) && !torch::autograd::isFwGradDefined(img2),
       "fused_ssim: img1 or img2 carries a tangent; forward-mode derivatives are not implemented");
   const bool keeps = train && grad_mode && img1.requires_grad();
-  if (!keeps || switches.backward == Backward::recompute) {
+  if (!keeps || switches().backward == Backward::recompute) {
     at::Tensor result;
     {
       const at::AutoDispatchBelowADInplaceOrView below;
@@ -162,7 +162,7 @@ at::Tensor differentiable(const at::Tensor& img1, const at::Tensor& img2, c10::s
       node->img1 = torch::autograd::SavedVariable(img1, /*is_output=*/false);
       node->img2 = torch::autograd::SavedVariable(img2, /*is_output=*/false);
       node->padding = std::string(padding);
-      node->of_forward = switches;
+      node->of_forward = switches();
       torch::autograd::set_history(result, node);
     }
     return result;

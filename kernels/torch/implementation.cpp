@@ -15,7 +15,10 @@
 
 namespace ssim::op {
 
-thread_local Switches switches;
+Switches& switches() {
+  thread_local Switches own;
+  return own;
+}
 
 void raise(const Status& status) {
   if (status) return;
@@ -25,14 +28,14 @@ void raise(const Status& status) {
 }
 
 at::Tensor lent_gradient(const at::Tensor& img1) {
-  if (!switches.gradient_buffer) return {};
+  if (!switches().gradient_buffer) return {};
   const at::Device device = img1.device();
-  auto blob = at::for_blob(switches.gradient_buffer, img1.sizes());
+  auto blob = at::for_blob(switches().gradient_buffer, img1.sizes());
   blob.options(at::TensorOptions().dtype(at::kFloat).device(device)).target_device(device);
   if (c10::memoryProfilingEnabled()) {
     // Whoever counts memory is told of it as if it had been allocated, which it is in a training loop.
     const std::int64_t bytes = img1.numel() * static_cast<std::int64_t>(sizeof(float));
-    c10::reportMemoryUsageToProfiler(switches.gradient_buffer, bytes, 0, 0, device);
+    c10::reportMemoryUsageToProfiler(switches().gradient_buffer, bytes, 0, 0, device);
     blob.deleter([=](void* memory) { c10::reportMemoryUsageToProfiler(memory, -bytes, 0, 0, device); });
   }
   return blob.make_tensor();

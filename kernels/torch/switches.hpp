@@ -19,7 +19,8 @@ struct Switches {
   float* gradient_buffer = nullptr;
 };
 
-extern thread_local Switches switches;
+/// This thread's. A function, because GCC's UBSan takes the address of an extern thread_local for null.
+Switches& switches();
 
 /// Frees the workspaces that CUDA calls left for later ones (workspaces.hpp): the next call shows what it takes.
 void drop_workspaces();
@@ -27,8 +28,8 @@ void drop_workspaces();
 /// Sets this thread's switches while it lives.
 class SwitchScope {
  public:
-  explicit SwitchScope(const Switches& wanted) : before_(switches) { switches = wanted; }
-  ~SwitchScope() { switches = before_; }
+  explicit SwitchScope(const Switches& wanted) : before_(switches()) { switches() = wanted; }
+  ~SwitchScope() { switches() = before_; }
   SwitchScope(const SwitchScope&) = delete;
   SwitchScope& operator=(const SwitchScope&) = delete;
 
