@@ -2,7 +2,7 @@
 """Runs two builds in pairs of separately started processes, in random order within a pair, and keeps what they write.
 More than two sides (BASE, HEAD, and a HEAD with a planted slow-down) make more processes a pair.
 
-In turns (Run.turns) the processes of a pair are there together and work one at a time, some hundredths of a second
+In turns (Run.cpus) the processes of a pair are there together and work one at a time, some hundredths of a second
 each, on the same cores: what a busy machine does to a core for seconds then meets all sides alike.
 
 A side's file gets a process's records only when that process has ended well, all at once: a kill loses the process that
@@ -33,8 +33,7 @@ class Run:
     common: list[str]
     further: dict[str, list[str]] = field(default_factory=dict)
     seed: int = 1
-    turns: bool = False
-    cpus: frozenset[int] = frozenset()  # with turns: those of all processes; empty: all there are
+    cpus: frozenset[int] = frozenset()  # on which the processes of a pair take turns; empty: one after the other
 
 
 def _append(process_file: Path, side_file: Path, pair: int) -> None:
@@ -96,20 +95,18 @@ def run_pairs(run: Run, files: dict[str, Path], pairs: int, scratch: Path, what:
     done = {side: finished(path) for side, path in files.items()}
     left = [p for p in range(1, pairs + 1) if any(p not in d for d in done.values())]
     # On a terminal a bar; elsewhere a line a quarter.
-    bar = tqdm(total=len(files) * pairs, initial=len(files) * (pairs - len(left)), disable=None, leave=False,
-               desc=what or "pairs", unit="process")  # fmt: skip
-    for position, pair in enumerate(left):
-        order = [side for side in files if pair not in done[side]]
-        random.Random(f"{run.seed} {pair}").shuffle(order)
-        for together in [order] if run.turns else [[side] for side in order]:
-            if not _measure(run, together, scratch):
-                bar.close()
-                return False
-            for side in together:
-                _append(_out(scratch, side), files[side], pair)
-                bar.update(1)
-        seconds = (time.monotonic() - begin) / (position + 1) * (len(left) - position - 1)
-        if bar.disable and (position + 1) * 4 // len(left) != position * 4 // len(left) and seconds > 5:
-            print(f"{what}pair {pair} of {pairs}, about {seconds:.0f} s left", file=sys.stderr, flush=True)
-    bar.close()
+    with tqdm(total=len(files) * pairs, initial=len(files) * (pairs - len(left)), disable=None, leave=False,
+              desc=what or "pairs", unit="process") as bar:  # fmt: skip
+        for position, pair in enumerate(left):
+            order = [side for side in files if pair not in done[side]]
+            random.Random(f"{run.seed} {pair}").shuffle(order)
+            for together in [order] if run.cpus else [[side] for side in order]:
+                if not _measure(run, together, scratch):
+                    return False
+                for side in together:
+                    _append(_out(scratch, side), files[side], pair)
+                    bar.update(1)
+            seconds = (time.monotonic() - begin) / (position + 1) * (len(left) - position - 1)
+            if bar.disable and (position + 1) * 4 // len(left) != position * 4 // len(left) and seconds > 5:
+                print(f"{what}pair {pair} of {pairs}, about {seconds:.0f} s left", file=sys.stderr, flush=True)
     return True

@@ -197,7 +197,7 @@ def comparison(args, context, trees: dict):
     if device == "cpu" and not turns:
         say("gate: a side's benchmark is older than turns (bench/turns.hpp): processes run one after another, and "
             "intervals are as wide as the machine is restless")  # fmt: skip
-    return Run(programs, environments, common, {}, args.seed, turns, cpus), device
+    return Run(programs, environments, common, {}, args.seed, cpus), device
 
 
 def run(args, context):
