@@ -46,12 +46,12 @@ class Context:
         return dict(os.environ)
 
 
-def install(monkeypatch, folder: Path, message: str = "", status: int = 1) -> None:
+def install(monkeypatch, folder: Path, message: str = "", status: int = 1, program: str = profile.KERNELS) -> None:
     tool = folder / "ncu"
     tool.write_text(NCU.format(python=sys.executable, raw=RAW, source=SOURCE, message=message, status=status))
     tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(profile, "profiler", lambda name="ncu": str(tool) if name == "ncu" else None)
-    monkeypatch.setattr(profile, "_program", lambda context, row, device: BUILD / profile.ALL)
+    monkeypatch.setattr(profile, "_program", lambda context, row, device: BUILD / program)
     monkeypatch.setattr(profile, "_rows", lambda context, program: ["stream"])
 
 
@@ -71,6 +71,13 @@ def test_one_row(monkeypatch, tmp_path, capsys):
     assert "75 % of stall samples at: sum += a * b;" in out
     assert "forward is limited by issue slots, 85 % of which it uses." in out
     assert "stalled: barrier                   75 % of all waiting" in out and "selected" not in out
+
+
+def test_rows_of_libtorch_count_the_launches_of_autograds_own_thread(monkeypatch, tmp_path, capsys):
+    install(monkeypatch, tmp_path, program=profile.ALL)
+    assert profile.run(arguments(tmp_path), Context()) == 0
+    out = capsys.readouterr().out
+    assert "--profile-from-start off" in out and "--nvtx-include" not in out
 
 
 def test_all_rows_make_a_page_that_names_its_commit(monkeypatch, tmp_path):
