@@ -123,14 +123,13 @@ def _profile(context, args, row: str, mode: str) -> dict:
     bench = _bench(program, args, row, mode)
     # The range is a push/pop one: ncu wants the trailing slash.
     include = f"ssim@{row}:{args.shape}-{mode}-{args.padding}:profile/"
-    if program.name == Path(ALL).name:
+    what = ["--nvtx-include", include, "--set", "full"]
+    if program == BUILD / ALL:
         # LibTorch launches a backward from a thread of autograd's own, where no range of ours is pushed; what lies
         # between the benchmark's cudaProfilerStart and Stop counts whichever thread launches it. Dozens of launches
         # that each read whole images are not replayed for every section there is.
-        command = [profiler(), "--nvtx", "--profile-from-start", "off", "--clock-control", "none"]
-        command += ["--section", "WarpStateStats", "--section", "SourceCounters"]
-    else:
-        command = [profiler(), "--nvtx", "--nvtx-include", include, "--clock-control", "none", "--set", "full"]
+        what = ["--profile-from-start", "off", "--section", "WarpStateStats", "--section", "SourceCounters"]
+    command = [profiler(), "--nvtx", *what, "--clock-control", "none"]
     command += ["--metrics", ",".join(METRICS), "--import-source", "yes", "--force-overwrite", "--export", str(result)]
     print(f"command: {shlex.join([*command, *bench])}", flush=True)
     done = subprocess.run([*command, *bench], env=context.environment(), capture_output=True, text=True)
