@@ -179,11 +179,12 @@ def table(kernels: list[dict], elements: int, cost: dict | None = None, lines: l
     return "\n".join([*text, limit(kernels).replace("`", "")])
 
 
-def section(title: str, command: str, kernels: list[dict], elements: int, cost: dict | None,
+def section(title: str, about: str, command: str, kernels: list[dict], elements: int, cost: dict | None,
             lines: list[tuple[str, float]]) -> str:  # fmt: skip
-    """The same for a page: metrics down, launches across. Of many launches the longest ones, and how many there are."""
+    """The same for a page, below a line about the recording: metrics down, launches across. Of many launches the
+    longest ones, and how many there are."""
     shown = sorted(kernels, key=lambda k: -k.get("gpu__time_duration.sum", 0))[:4] if len(kernels) > 4 else kernels
-    text = [f"## {title}", "", limit(kernels), "", f"`{command}`", ""]
+    text = [f"## {title}", "", f"{about} {limit(kernels)}", "", f"`{command}`", ""]
     if len(shown) < len(kernels):
         text += [f"The {len(shown)} longest of {len(kernels)} launches.", ""]
     text += ["| | " + " | ".join(f"`{k['name']}`" for k in shown) + " |", "|---|" + "---:|" * len(shown)]

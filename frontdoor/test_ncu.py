@@ -52,6 +52,6 @@ def test_source_lines_of_all_kernels_are_added_up():
 
 def test_many_launches_show_the_longest():
     kernels = [{"name": f"k{n}", "stalls": {}, "gpu__time_duration.sum": n * 1e-6} for n in range(40)]
-    page = section("composed, train", "ncu ...", kernels, 100, {"dram_bytes": 500.0}, [])
+    page = section("composed, train", "Commit 0123456.", "ncu ...", kernels, 100, {"dram_bytes": 500.0}, [])
     assert "The 4 longest of 40 launches." in page and "`k39`" in page and "`k1`" not in page
-    assert "by the row's cost model 5." in page
+    assert "by the row's cost model 5." in page and "\n\nCommit 0123456. What limits `k39`" in page

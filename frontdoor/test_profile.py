@@ -56,8 +56,8 @@ def install(monkeypatch, folder: Path, message: str = "", status: int = 1, progr
 
 
 def arguments(folder: Path, **more):
-    values = {"row": "stream", "all": False, "timeline": False, "device": "cuda", "shape": "1x3x1080x1920",
-              "mode": "train", "padding": "same", "out": folder}  # fmt: skip
+    values = {"row": "stream", "all": False, "resume": False, "timeline": False, "device": "cuda",
+              "shape": "1x3x1080x1920", "mode": "train", "padding": "same", "out": folder}  # fmt: skip
     return argparse.Namespace(**{**values, **more})
 
 
@@ -86,13 +86,49 @@ def test_all_rows_make_a_page_that_names_its_commit(monkeypatch, tmp_path):
     monkeypatch.setattr(profile, "_card", lambda: "Example card, 580.1")
     assert profile.run(arguments(tmp_path, row=None, all=True), Context()) == 0
     page = (tmp_path / "profiles.md").read_text()
-    assert "Commit 0123456789abcdef." in page and "## stream, infer" in page and "## stream, train" in page
+    assert page.count("Commit 0123456789abcdef.") == 2 and "## stream, infer" in page and "## stream, train" in page
     assert "| duration, us | 10 |" in page and "top stalls, part of all waiting | barrier 75 %" in page
     assert str(tmp_path) not in page
     record = json.loads((tmp_path / "profiles.json").read_text())
-    assert record["commit"] == "0123456789abcdef" and record["card"] == "Example card, 580.1"
+    assert record["card"] == "Example card, 580.1"
     assert record["profiles"][0] == {"name": "stream", "mode": "infer", "padding": "same", "shape": "1x3x1080x1920",
-                                     "dram_bytes": pytest.approx(75e6 / 6220800), "issue": 85.0}  # fmt: skip
+                                     "commit": "0123456789abcdef", "dram_bytes": pytest.approx(75e6 / 6220800),
+                                     "issue": 85.0}  # fmt: skip
+
+
+def test_resume_keeps_what_the_page_holds_with_its_commit(monkeypatch, tmp_path):
+    install(monkeypatch, tmp_path)
+    monkeypatch.setattr(commit, "identify", lambda: ("0123456789abcdef", True))
+    monkeypatch.setattr(profile, "_card", lambda: "Example card, 580.1")
+    assert profile.run(arguments(tmp_path, row=None, all=True), Context()) == 0
+    whole = (tmp_path / "profiles.md").read_text()
+    monkeypatch.setattr(profile, "_rows", lambda context, program: ["naive", "stream"])
+    monkeypatch.setattr(commit, "identify", lambda: ("fedcba9876543210", False))
+    ran, once = [], profile._profile
+    monkeypatch.setattr(profile, "_profile", lambda c, a, row, mode: ran.append((row, mode)) or once(c, a, row, mode))
+
+    again = arguments(tmp_path, row=None, all=True, resume=True)
+    assert profile.run(again, Context()) == 0 and ran == [("naive", "infer"), ("naive", "train")]
+    page = (tmp_path / "profiles.md").read_text()
+    kept = whole[whole.index("## stream, infer") :]
+    assert page.endswith(kept) and page.index("## naive, train") < page.index("## stream, infer")
+    record = json.loads((tmp_path / "profiles.json").read_text())
+    assert [(p["name"], p["commit"]) for p in record["profiles"]] == [
+        *[("naive", "fedcba9876543210")] * 2, *[("stream", "0123456789abcdef-dirty")] * 2]  # fmt: skip
+
+    ran.clear()  # of another card nothing is kept
+    monkeypatch.setattr(profile, "_card", lambda: "Other card, 580.1")
+    assert profile.run(again, Context()) == 0 and len(ran) == 4
+    assert "0123456789abcdef" not in (tmp_path / "profiles.md").read_text()
+
+
+def test_resume_refuses_a_page_that_cannot_be_read(monkeypatch, tmp_path):
+    install(monkeypatch, tmp_path)
+    (tmp_path / "profiles.json").write_text("{")
+    (tmp_path / "profiles.md").write_text("")
+    with pytest.raises(Stop, match="--resume: .* cannot be read") as stopped:
+        profile.run(arguments(tmp_path, row=None, all=True, resume=True), Context())
+    assert stopped.value.status == 2
 
 
 @pytest.mark.parametrize(

@@ -68,10 +68,13 @@ def commits_of(path: Path) -> list[str]:
         data = json.loads(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_text())
         if isinstance(data, dict):
             found.append(_of_environment(data if data.get("commit") else data.get("environment") or {}))
+            found += [profile.get("commit") for profile in data.get("profiles") or []]
     elif path.suffix == ".csv":
         found += [line.get("commit") for line in csv.DictReader(path.read_text().splitlines())]
     elif path.suffix == ".md":
-        found += re.findall(r"\b[Cc]ommits? ([0-9a-f]{7,40}(?:-dirty)?)", path.read_text())[:1]
+        page, name = path.read_text(), r"([0-9a-f]{7,40}(?:-dirty)?)"
+        # What a page says of its own figures begins a line; else what it names first.
+        found += re.findall(rf"^Commit {name}", page, re.M) or re.findall(rf"\b[Cc]ommits? {name}", page)[:1]
     return sorted({c for c in found if c and c != "unknown"})
 
 

@@ -64,6 +64,16 @@ def test_nothing_has_changed(history, tmp_path):
     assert all(f.commits == [commit] and not f.stale for f in files)
 
 
+def test_each_section_of_the_profiles_counts(history, tmp_path):
+    root, change, old = history
+    new = change("kernels/b.cpp", "a faster kernel")
+    folder = results(tmp_path / "results", new)
+    (folder / "profiles.md").write_text(f"# Profiles\n\n## a\n\nCommit {new}. Fast.\n\n## b\n\nCommit {old}. Slow.\n")
+    (folder / "profiles.json").write_text(json.dumps({"profiles": [{"commit": new}, {"commit": old}]}))
+    stale = {f.name: f.commits for f in check(folder, root) if f.stale}
+    assert stale == {"profiles.md": sorted([old, new]), "profiles.json": sorted([old, new])}
+
+
 def test_what_has_changed_is_listed_once(history, tmp_path):
     root, change, commit = history
     change("kernels/b.cpp", "a faster kernel")

@@ -3,7 +3,8 @@
 
 On CUDA one launch of the row on one problem, clocks left alone, no time of ours printed; the .ncu-rep file is kept for
 the GUI, and the exact command line is printed. --all profiles every CUDA row and writes profiles.md, and
-profiles.json for a report's roofline. --timeline records a training loop: Nsight Systems, or where it does not work
+profiles.json for a report's roofline; --resume keeps what these already hold of the same card and problem, with the
+commit that it is of. --timeline records a training loop: Nsight Systems, or where it does not work
 torch.profiler. Exit status 77 where the profiler or the device is missing, or the driver refuses performance counters.
 """
 
@@ -42,6 +43,7 @@ def shape(text: str) -> str:
 def arguments(parser):
     parser.add_argument("row", metavar="ROW", nargs="?", help="name of a row, for example tiled")
     parser.add_argument("--all", action="store_true", help="every CUDA row, in both modes, into profiles.md")
+    parser.add_argument("--resume", action="store_true", help="with --all: go on from what DIR holds")
     parser.add_argument("--timeline", action="store_true", help="a training loop over time")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda", help="default: %(default)s")
     parser.add_argument("--shape", metavar="BxCxHxW", type=shape, default="1x3x1080x1920", help="default: %(default)s")
@@ -67,6 +69,8 @@ def profiler(name: str = "ncu") -> str | None:
 def check(args):
     if sum((bool(args.row), args.all)) != 1 and not (args.timeline and not args.row and not args.all):
         raise Stop(MISUSE, "profile: one of ROW, --all and --timeline is required: ROW is the name of a row")
+    if args.resume and not args.all:
+        raise Stop(MISUSE, "profile: --resume is of --all")
     if args.all and args.device == "cpu":
         raise Stop(MISUSE, "profile: --all is of the CUDA rows; on the CPU name a ROW")
     if args.device == "cpu":
@@ -194,37 +198,60 @@ def _card() -> str:
         return "card unknown to nvidia-smi"
 
 
+def _held(args, card: str) -> dict[tuple[str, str], tuple[dict, str]]:
+    """What the page in args.out holds of this card and problem: (row, mode) to its figures and its section."""
+    try:
+        record = json.loads((args.out / "profiles.json").read_text())
+        page = (args.out / "profiles.md").read_text()
+        entries = record["profiles"] if record["card"] == card else []
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise Stop(MISUSE, f"profile: --resume: {relative(args.out)} cannot be read: {error}") from None
+    parts = re.split(r"^## ", page, flags=re.M)[1:]
+    sections = {part.split("\n", 1)[0]: f"## {part.rstrip()}\n" for part in parts}
+    held = {}
+    for entry in entries:
+        title = f"{entry['name']}, {entry['mode']}"
+        if (entry["shape"], entry["padding"]) == (args.shape, args.padding) and title in sections:
+            held[entry["name"], entry["mode"]] = entry, sections[title]
+    return held
+
+
 def _page(context, args, timeline: str) -> int:
     """Every CUDA row in both modes. What was profiled before an interruption is in the page."""
     from frontdoor import commit, ncu
 
     known, dirty = commit.identify()
+    known = f"{known or 'unknown'}{'-dirty' if dirty else ''}"
     card = _card()
-    head = ["# Profiles of every CUDA row", "", f"Commit {known or 'unknown'}{'-dirty' if dirty else ''}.", ""]
+    head = ["# Profiles of every CUDA row", ""]
     head += [
         f"{card}; {args.shape}, padding {args.padding}. Nsight Compute, clocks left alone (`--clock-control none`): "
         "its times drift with the card's boost and are no figure of a report.",
         "",
     ]
     head += [timeline, ""] if timeline else []
-    page, sections, skipped, figures = args.out / "profiles.md", [], [], []
-    rows = _rows(context, BUILD / ALL)
-    jobs = [(row, mode) for row in rows for mode in ("infer", "train")]
+    page, skipped = args.out / "profiles.md", []
+    jobs = [(row, mode) for row in _rows(context, BUILD / ALL) for mode in ("infer", "train")]
+    done = _held(args, card) if args.resume else {}
+    todo = [job for job in jobs if job not in done]
     begin = time.monotonic()
-    for number, (row, mode) in enumerate(jobs):
+    for number, (row, mode) in enumerate(todo):
         try:
             found = _profile(context, args, row, mode)
-            sections.append(ncu.section(f"{row}, {mode}", found["command"], found["kernels"], _elements(args.shape),
-                                        found["cost"], found["lines"]))  # fmt: skip
-            about = {"name": row, "mode": mode, "padding": args.padding, "shape": args.shape}
-            figures.append(about | ncu.figures(found["kernels"], _elements(args.shape)))
+            told = ncu.section(f"{row}, {mode}", f"Commit {known}.", found["command"], found["kernels"],
+                               _elements(args.shape), found["cost"], found["lines"])  # fmt: skip
+            about = {"name": row, "mode": mode, "padding": args.padding, "shape": args.shape, "commit": known}
+            done[row, mode] = about | ncu.figures(found["kernels"], _elements(args.shape)), told
         except Unsupported as reason:
             skipped.append(f"* {row}, {mode}: {reason}")
+        kept = [done[job] for job in jobs if job in done]
         tail = ["## Not profiled", "", *skipped, ""] if skipped else []
-        page.write_text("\n".join([*head, *sections, *tail]))
-        record = {"schema": 1, "commit": known, "dirty": dirty, "card": card, "profiles": figures}
+        page.write_text("\n".join([*head, *(section for _, section in kept), *tail]))
+        record = {"schema": 2, "card": card, "profiles": [figures for figures, _ in kept]}
         (args.out / "profiles.json").write_text(json.dumps(record, indent=1) + "\n")
-        left = (time.monotonic() - begin) / (number + 1) * (len(jobs) - number - 1)
+        left = (time.monotonic() - begin) / (number + 1) * (len(todo) - number - 1)
         print(f"profile: {row}, {mode}; about {left:.0f} s left", file=sys.stderr, flush=True)
     print(f"profiles: {relative(page)}")
     return GOOD
