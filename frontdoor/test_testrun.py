@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The test runner counts cases, never executables, and a crash never looks like a pass."""
 
+import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -34,8 +36,6 @@ XML = {XML!r}
 
 
 def run(tmp_path: Path, test: testrun.Test, match: str | None = None) -> testrun.Outcome:
-    import os
-
     return testrun.Runner(tmp_path, tmp_path, dict(os.environ), match).run(test)
 
 
@@ -119,3 +119,18 @@ def test_all_skipped_is_77(tmp_path):
         capture_output=True,
     )
     assert done.returncode == 77
+
+
+def test_a_failure_is_told_at_once(tmp_path, monkeypatch, capfd):
+    """Before the summary, which an interrupted run may never reach."""
+    from frontdoor.commands import test as command
+
+    monkeypatch.setattr(command, "STATE", tmp_path)
+    bad = testrun.Test("bad", [], ["sh", "-c", "echo not this time; exit 3"], {}, None, 10, True)
+    good = testrun.Test("good", [], ["sleep", "0.5"], {}, None, 10, False)
+    args = argparse.Namespace(jobs=1, filter=None)
+    assert command.run_tests(args, [bad, good], {**os.environ}, remember=False) == 1
+    out = capfd.readouterr().out
+    first = out.index("FAILED bad")
+    assert "exit status 3" in out[first:] and "not this time" in out[first : out.index("good")]
+    assert out.index("FAILED bad", first + 1) > out.index("good")

@@ -131,8 +131,8 @@ def _profile(context, args, row: str, mode: str) -> dict:
     if program == BUILD / ALL:
         # LibTorch launches a backward from a thread of autograd's own, where no range of ours is pushed; what lies
         # between the benchmark's cudaProfilerStart and Stop counts whichever thread launches it. Dozens of launches
-        # that each read whole images are not replayed for every section there is.
-        what = ["--profile-from-start", "off", "--section", "WarpStateStats", "--section", "SourceCounters"]
+        # that each read whole images are not replayed for every section there is, nor for sources that it lacks.
+        what = ["--profile-from-start", "off", "--section", "WarpStateStats"]
     command = [profiler(), "--nvtx", *what, "--clock-control", "none"]
     command += ["--metrics", ",".join(METRICS), "--import-source", "yes", "--force-overwrite", "--export", str(result)]
     print(f"command: {shlex.join([*command, *bench])}", flush=True)

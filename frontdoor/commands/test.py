@@ -143,6 +143,8 @@ def run_tests(args, tests, environment: dict[str, str], remember: bool) -> int:
                 + (f", {outcome.skipped} skipped" if outcome.skipped else "")
             )
             tqdm.write(line) if not bar.disable else print(f"{line}  ({_left(remaining)})", flush=True)
+        for failure in outcome.failures[:3]:  # at once: a run may be long, and what ends it may lose the summary
+            tqdm.write("\n    ".join([f"  FAILED {failure.case}", *_shown(failure.message, 8)]), file=sys.stdout)
         bar.set_postfix_str(
             f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped, " f"{_left(remaining)}",
             refresh=False,
