@@ -125,7 +125,8 @@ def test_a_failure_is_told_at_once(tmp_path, monkeypatch, capfd):
     """Before the summary, which an interrupted run may never reach."""
     from frontdoor.commands import test as command
 
-    monkeypatch.setattr(command, "STATE", tmp_path)
+    own = command.own_folder
+    monkeypatch.setattr(command, "own_folder", lambda: own(tmp_path))
     bad = testrun.Test("bad", [], ["sh", "-c", "echo not this time; exit 3"], {}, None, 10, True)
     good = testrun.Test("good", [], ["sleep", "0.5"], {}, None, 10, False)
     args = argparse.Namespace(jobs=1, filter=None)
@@ -134,3 +135,16 @@ def test_a_failure_is_told_at_once(tmp_path, monkeypatch, capfd):
     first = out.index("FAILED bad")
     assert "exit status 3" in out[first:] and "not this time" in out[first : out.index("good")]
     assert out.index("FAILED bad", first + 1) > out.index("good")
+
+
+def test_two_runs_at_once_have_folders_of_their_own(tmp_path):
+    """`./suite check` inside a test once took away the results of the same program in `./suite test` around it."""
+    from frontdoor.commands.test import own_folder
+
+    with own_folder(tmp_path) as one:
+        with own_folder(tmp_path) as two:
+            assert (one.name, two.name) == ("tests", "tests-2")
+        with own_folder(tmp_path) as again:
+            assert again == two
+    with own_folder(tmp_path) as free:
+        assert free == one

@@ -6,6 +6,8 @@ failed and something ran. What was skipped is listed with the reason. SUITE_REQU
 SUITE_LARGE=1 adds problems of more than 2^31 elements, for which a card needs 30 to 80 GB.
 """
 
+import contextlib
+import fcntl
 import json
 import os
 import subprocess
@@ -13,7 +15,7 @@ import sys
 
 from frontdoor import machine
 from frontdoor.options import regex
-from frontdoor.place import BUILD, CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, say, warn
+from frontdoor.place import BUILD, CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
 
 EXAMPLE = """./suite test
 ./suite test --filter 'cpu:stream:train'
@@ -109,6 +111,24 @@ def fuzz(args, environment: dict[str, str]) -> int:
     os.execve(command[0], command, environment)
 
 
+@contextlib.contextmanager
+def own_folder(state=STATE):
+    """build/suite/tests for results and logs, or where another run is using that, one beside it: `./suite check` runs
+    the same programs, and runs inside a test."""
+    number = 1
+    while True:
+        folder = state / ("tests" if number == 1 else f"tests-{number}")
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                number += 1
+                continue
+            yield folder
+            return
+
+
 def run_tests(args, tests, environment: dict[str, str], remember: bool) -> int:
     """Runs the cases of these tests that args.filter (if any) finds, args.jobs at a time, and sums up."""
     from tqdm import tqdm
@@ -117,8 +137,6 @@ def run_tests(args, tests, environment: dict[str, str], remember: bool) -> int:
 
     if args.jobs > 1:
         environment.setdefault("OMP_WAIT_POLICY", "passive")  # two tests share the cores: no thread may spin
-    scratch = STATE / "tests"
-    scratch.mkdir(parents=True, exist_ok=True)
     expected = _remembered()
     usual = sum(expected.values()) / len(expected) if expected else 0.0
     tests.sort(key=lambda t: -expected.get(t.name, usual))  # the longest first, so that no worker ends late
@@ -151,15 +169,16 @@ def run_tests(args, tests, environment: dict[str, str], remember: bool) -> int:
         )
         bar.update(1)
 
-    runner = testrun.Runner(ROOT, scratch, environment, args.filter)
-    outcomes = testrun.run_all(runner, tests, args.jobs, finished)
+    with own_folder() as scratch:
+        runner = testrun.Runner(ROOT, scratch, environment, args.filter)
+        outcomes = testrun.run_all(runner, tests, args.jobs, finished)
     bar.close()
     if remember and not runner.stopped:
         (STATE / "test-seconds.json").write_text(json.dumps({o.test.name: round(o.seconds, 2) for o in outcomes}))
-    return _end(args, outcomes, runner.stopped, len(tests))
+    return _end(args, outcomes, runner.stopped, len(tests), scratch)
 
 
-def _end(args, outcomes, interrupted: bool, registered: int) -> int:
+def _end(args, outcomes, interrupted: bool, registered: int, scratch) -> int:
     skips: dict[str, int] = {}
     for outcome in outcomes:
         for reason, count in outcome.skips.items():
@@ -174,7 +193,7 @@ def _end(args, outcomes, interrupted: bool, registered: int) -> int:
         print("\n".join("    " + line for line in _shown(failure.message)))
         print(f"    to repeat it: {failure.repeat}")
     if len(failures) > 30:
-        print(f"\n... and {len(failures) - 30} more; all of them are in build/suite/tests/")
+        print(f"\n... and {len(failures) - 30} more; all of them are in {relative(scratch)}/")
     passed, failed, skipped = (sum(getattr(o, kind) for o in outcomes) for kind in ("passed", "failed", "skipped"))
     sys.stdout.flush()
     if interrupted:
