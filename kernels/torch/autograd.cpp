@@ -5,7 +5,8 @@
 // The result is one number, so its gradient to img1 is fixed up to the factor that comes from above. That factor stays
 // on the device: a host that asked for it would wait for all work before.
 // Cost of scaling: one pass of 8 bytes an element, in place when the graph is not kept; none where the factor is 1,
-// which on CUDA the pass itself finds out. Of recomputing: the value once more.
+// which on CUDA the pass itself finds out. The same inside a CUDA graph that holds forward and backward; a backward in a
+// graph of its own scales into memory of its own. Of recomputing: the value once more.
 #include <ATen/TensorSubclassLikeUtils.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/mul.h>
@@ -25,7 +26,8 @@
 #include "switches.hpp"
 
 #if SSIM_TORCH_CUDA
-#include <c10/cuda/CUDAGraphsC10Utils.h>
+#include <c10/cuda/CUDAException.h>
+#include <c10/cuda/CUDAStream.h>
 #endif
 
 namespace ssim::op {
@@ -44,12 +46,17 @@ struct SecondDerivative : Node {
   variable_list apply(variable_list&&) override { TORCH_CHECK_NOT_IMPLEMENTED(false, kNoSecondDerivative); }
 };
 
-bool capturing(const at::Tensor& tensor) {
+/// Number of the capture into a CUDA graph that the current stream takes part in, 0 without one.
+unsigned long long capture_of(const at::Tensor& tensor) {
+  unsigned long long id = 0;
 #if SSIM_TORCH_CUDA
-  return tensor.is_cuda() && c10::cuda::currentStreamCaptureStatusMayInitCtx() != c10::cuda::CaptureStatus::None;
-#else
-  return tensor.is_cuda();
+  if (tensor.is_cuda()) {
+    cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+    C10_CUDA_CHECK(cudaStreamGetCaptureInfo(c10::cuda::getCurrentCUDAStream(tensor.get_device()), &status, &id));
+    if (status != cudaStreamCaptureStatusActive) id = 0;
+  }
 #endif
+  return id;
 }
 
 // Nothing that only the dispatcher could tell from memory that holds the values.
@@ -72,6 +79,7 @@ struct FusedSsimNode : Node {
 
 struct FusedSsimBackward final : FusedSsimNode {
   torch::autograd::SavedVariable gradient;
+  unsigned long long capture = 0;  // in which forward computed it
 
   std::string name() const override { return "FusedSsimBackward"; }
 
@@ -86,9 +94,10 @@ struct FusedSsimBackward final : FusedSsimNode {
     if (!factor.defined() || !task_should_compute_output(0)) return variable_list(1);
     at::Tensor saved = gradient.unpack();
     const bool direct = !at::GradMode::is_enabled() && plain(saved) && plain(factor);
-    // Nobody else can see the saved tensor, and nobody will ask for it again. A captured graph may be replayed.
+    // Nobody else can see the saved tensor, and nobody will ask for it again: replays of a CUDA graph would, unless the
+    // forward that computes it anew is in it too.
     const bool mine = direct && !torch::autograd::get_current_graph_task_keep_graph() && !gradient.has_hooks() &&
-                      saved.use_count() <= 2 && !capturing(saved);
+                      saved.use_count() <= 2 && capture_of(saved) == capture;
 #if SSIM_TORCH_CUDA
     // What a hook hands back may be anything, what we kept is fp32 and contiguous.
     if (direct && !gradient.has_hooks() && saved.is_cuda()) return {scale_cuda(saved, factor, mine)};
@@ -174,6 +183,7 @@ at::Tensor differentiable(const at::Tensor& img1, const at::Tensor& img2, c10::s
   }
   const auto node = node_behind<FusedSsimBackward>(img1);
   node->gradient = torch::autograd::SavedVariable(gradient, /*is_output=*/false);
+  node->capture = capture_of(gradient);
   torch::autograd::set_history(result, node);
   return result;
 }

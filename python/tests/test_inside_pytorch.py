@@ -276,6 +276,46 @@ def test_cuda_graph_of_a_training_step(padding):
 
 
 @needs_cuda
+def test_cuda_graph_of_a_training_step_scales_in_place():
+    """One word an element is kept and none is added, as without a graph."""
+    x, y = images(1, 3, 512, 512, device="cuda")
+    leaf = x.clone().requires_grad_()
+
+    def training_step() -> None:
+        leaf.grad = None
+        (-0.5 * fused_ssim(leaf, y)).backward()
+
+    warm_up(training_step)
+    leaf.grad = None
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        training_step()
+    assert torch.cuda.max_memory_allocated() - before < 1.5 * x.numel() * x.element_size()
+
+
+@needs_cuda
+def test_cuda_graph_of_a_backward_alone():
+    """Its replays find the gradient that forward left, not what an earlier replay made of it."""
+    x, y = images(1, 3, 64, 80, device="cuda")
+    leaf, factor = x.clone().requires_grad_(), torch.ones((), device="cuda")
+    warm_up(lambda: torch.autograd.grad(fused_ssim(leaf, y), leaf, factor))
+    forward, backward, stream = torch.cuda.CUDAGraph(), torch.cuda.CUDAGraph(), torch.cuda.Stream()
+    with torch.cuda.graph(forward, stream=stream):
+        value = fused_ssim(leaf, y)
+    with torch.cuda.graph(backward, pool=forward.pool(), stream=stream):
+        (gradient,) = torch.autograd.grad(value, leaf, factor)
+    expected = step(lambda t: fused_ssim(t, y), x)[1]
+    forward.replay()
+    for number in (2.0, -0.5, 1.0):
+        factor.fill_(number)
+        backward.replay()
+        assert torch.equal(gradient, expected * number)
+
+
+@needs_cuda
 def test_cuda_graph_with_grad():
     x, y = images(1, 3, 64, 80, device="cuda")
     weight = torch.tensor(2.0, device="cuda")
