@@ -75,6 +75,7 @@ Implementation row_of(const Functions& f, Device device, const std::string& name
       .idea = "a library of the user's",
       .device = device,
       .tile = {},
+      .rounds_mean = false,
       .basis = Basis::classic,  // what published kernels are held to
       .supports = [=](const Problem& p, Mode mode) -> std::string {
         const ssim_problem c = to_c(device, p);

@@ -127,6 +127,7 @@ Implementation libtorch_row(const Formula& formula, Device device) {
       .tile = {},
       .baseline = true,
       .capturable = false,
+      .rounds_mean = false,
       .basis = Basis::classic,
       .mean_is_fp32 = true,
       .repeatable = device == Device::cpu,  // cuDNN adds gradients of one-channel convolutions in any order

@@ -49,6 +49,7 @@
   defect(last_block_forgotten, oracle) \
   defect(arrival_early, oracle) \
   /* outputs, arguments, memory */ \
+  defect(rounded_mean_forgotten, oracle) \
   defect(zero_gradient, gradient) \
   defect(weight_ignored, gradient) \
   defect(weight_squared, gradient) \

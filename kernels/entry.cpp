@@ -49,6 +49,13 @@ Status check_arguments(const Implementation& row, const Problem& problem, Mode m
   if (Status s = check_pointer("x", arguments.x, alignof(float)); !s) return s;
   if (Status s = check_pointer("y", arguments.y, alignof(float)); !s) return s;
   if (Status s = check_pointer("mean", arguments.mean, alignof(double)); !s) return s;
+  if (arguments.mean_fp32) {
+    if (Status s = check_pointer("mean_fp32", arguments.mean_fp32, alignof(float)); !s) return s;
+    if (!row.rounds_mean) {
+      return Status::error(Code::unsupported, "mean_fp32 = %p must be null: %s gives the mean as fp64 alone",
+                           static_cast<const void*>(arguments.mean_fp32), key(row, problem, mode).c_str());
+    }
+  }
   if (mode == Mode::train) {
     if (Status s = check_pointer("grad_x", arguments.grad_x, alignof(float)); !s) return s;
     if (arguments.weight && !aligned(arguments.weight, alignof(float))) {

@@ -40,6 +40,8 @@ struct Implementation {
   bool baseline = false;
   /// Neither allocates nor synchronises, so a call can be captured into a CUDA graph.
   bool capturable = true;
+  /// Takes Arguments::mean_fp32.
+  bool rounds_mean = true;
   Basis basis = Basis::sum_difference;
   /// Takes a constant from s before it is squared. Without that, bright flat windows cost digits.
   bool centred = true;

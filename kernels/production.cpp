@@ -63,7 +63,7 @@ std::int64_t most_workspace(Device device, const Problem& problem, Mode mode) {
 }  // namespace
 
 bool candidate(const Implementation& row) {
-  return row.basis == Basis::sum_difference && row.centred && !row.mean_is_fp32 && row.repeatable && row.capturable &&
+  return row.basis == Basis::sum_difference && row.centred && !row.mean_is_fp32 && row.repeatable && row.capturable && row.rounds_mean &&
          !row.baseline && row.name != "production";
 }
 

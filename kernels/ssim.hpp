@@ -67,6 +67,7 @@ struct Arguments {
   const float* y = nullptr;       // second image batch, the same shape
   const float* weight = nullptr;  // train: one fp32 that multiplies the gradient; nullptr means 1
   double* mean = nullptr;         // out: one fp64, the mean SSIM
+  float* mean_fp32 = nullptr;     // out, may be left out: the same rounded to fp32
   float* grad_x = nullptr;        // out, train: weight * d mean / d x, the shape of x
   void* workspace = nullptr;      // initialised once by init_workspace
   std::int64_t workspace_bytes = 0;

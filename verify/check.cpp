@@ -168,6 +168,7 @@ class Buffers {
       : case_(c),
         train_(mode == Mode::train),
         mean_(c.device(), sizeof(double)),
+        mean_fp32_(c.device(), sizeof(float)),
         workspace_(c.device(), row.workspace_bytes(c.problem(), mode)) {
     if (train_) {
       gradient_ = Memory(c.device(), c.problem().elements() * static_cast<std::int64_t>(sizeof(float)), c.offset());
@@ -180,11 +181,12 @@ class Buffers {
     if (!status) throw std::runtime_error(std::string("init_workspace: ") + status.message);
   }
 
-  Arguments arguments() const {
+  Arguments arguments(bool rounded) const {
     return {.x = case_.x(),
             .y = case_.y(),
             .weight = train_ ? weight_.as<const float>() : nullptr,
             .mean = mean_.as<double>(),
+            .mean_fp32 = rounded ? mean_fp32_.as<float>() : nullptr,
             .grad_x = train_ ? gradient_.as<float>() : nullptr,
             .workspace = workspace_.bytes() ? workspace_.data() : nullptr,
             .workspace_bytes = workspace_.bytes()};
@@ -192,6 +194,7 @@ class Buffers {
 
   void poison(unsigned char workspace_byte) {
     mean_.fill(0xFF);
+    mean_fp32_.fill(0xFF);
     if (train_) gradient_.fill(0xFF);
     if (workspace_.bytes() > kControlBytes) {
       workspace_.fill(workspace_byte, kControlBytes, workspace_.bytes() - kControlBytes);
@@ -204,8 +207,9 @@ class Buffers {
     const struct {
       const char* name;
       const Memory& memory;
-    } all[] = {{"mean", mean_},     {"grad_x", gradient_}, {"workspace", workspace_},
-               {"weight", weight_}, {"x", state.x},        {"y", state.y}};
+    } all[] = {{"mean", mean_},           {"mean_fp32", mean_fp32_}, {"grad_x", gradient_},
+               {"workspace", workspace_}, {"weight", weight_},       {"x", state.x},
+               {"y", state.y}};
     for (const auto& [name, memory] : all) {
       if (const std::string damage = memory.damage(); !damage.empty()) return std::string(name) + " was " + damage;
     }
@@ -226,6 +230,11 @@ class Buffers {
     mean_.download(&value);
     return value;
   }
+  float rounded_mean() const {
+    float value = 0;
+    mean_fp32_.download(&value);
+    return value;
+  }
   const Memory& gradient() const { return gradient_; }
 
  private:
@@ -242,7 +251,7 @@ class Buffers {
 
   const Case& case_;
   bool train_;
-  Memory mean_, workspace_, gradient_, weight_;
+  Memory mean_, mean_fp32_, workspace_, gradient_, weight_;
 };
 
 std::vector<unsigned char> Buffers::head() const {
@@ -269,14 +278,20 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
   Case::State& state = c.state();
   for (int run = 0; run < 2; ++run) {
     buffers.poison(kPoison[run]);
-    if (const Status status = call(row, problem, mode, buffers.arguments()); !status) {
+    const bool rounded = run == 1 && row.rounds_mean;  // in one of the two: it changes nothing else
+    if (const Status status = call(row, problem, mode, buffers.arguments(rounded)); !status) {
       return format("call failed: %s", status.message);
     }
     synchronize(c.device());
     verdict.failed = "memory";
     if (const std::string damage = buffers.damage(); !damage.empty()) return damage;
-    verdict.failed = "call";
     mean[run] = buffers.mean();
+    if (const float got = buffers.rounded_mean(), want = static_cast<float>(mean[run]);
+        rounded && got != want && !(std::isnan(got) && std::isnan(want))) {
+      verdict.failed = "mean";
+      return format("mean_fp32 is %.9g, the mean %.17g", static_cast<double>(got), mean[run]);
+    }
+    verdict.failed = "call";
     if (train) gradient_bits[run] = state.fingerprint_of(buffers.gradient());
   }
 

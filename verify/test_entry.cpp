@@ -74,6 +74,8 @@ const Bad kBad[] = {
     {"grad_x_misaligned", [](Call& c) { c.arguments.grad_x = shifted(c.arguments.grad_x, 3); }, "grad_x = |4 bytes"},
     {"weight_misaligned", [](Call& c) { c.arguments.weight = shifted(c.arguments.weight, 2); }, "weight = |4 bytes"},
     {"mean_misaligned", [](Call& c) { c.arguments.mean = shifted(c.arguments.mean, 4); }, "mean = |8 bytes"},
+    {"mean_fp32_misaligned", [](Call& c) { c.arguments.mean_fp32 = shifted(c.mean.as<float>(), 2); },
+     "mean_fp32 = |4 bytes"},
     {"workspace_misaligned", [](Call& c) { c.arguments.workspace = static_cast<char*>(c.arguments.workspace) + 64; },
      "workspace = |256 bytes"},
     {"workspace_too_small", [](Call& c) { --c.arguments.workspace_bytes; }, "workspace_bytes = |too small|needs"},
@@ -121,6 +123,20 @@ TEST(Entry, TakesWhatIsRight) {
   EXPECT_TRUE(value_and_grad(Device::cpu, c.problem, c.arguments)) << "a null weight means 1";
   c.arguments.grad_x = nullptr;
   EXPECT_TRUE(value(Device::cpu, c.problem, c.arguments)) << "infer has no gradient";
+}
+
+TEST(Entry, ARowThatDoesNotRoundTheMeanSaysSo) {
+  Call c;
+  Implementation row = *find_row(Device::cpu, "production");
+  row.rounds_mean = false;
+  EXPECT_TRUE(call(row, c.problem, Mode::train, c.arguments));
+  c.mean.fill(0xFF);
+  Memory rounded(Device::cpu, sizeof(float));
+  c.arguments.mean_fp32 = rounded.as<float>();
+  const Status status = call(row, c.problem, Mode::train, c.arguments);
+  EXPECT_EQ(status.code, Code::unsupported);
+  expect_words(status.message, "mean_fp32 = |must be null|cpu:production");
+  for (const unsigned char byte : c.mean.download<unsigned char>()) ASSERT_EQ(byte, 0xFF) << "an output was written";
 }
 
 TEST(Entry, SizesAndNamesOfWhatIsNoProblem) {

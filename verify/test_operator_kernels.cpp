@@ -19,17 +19,16 @@ namespace {
 struct Kernels {
   Device device;
   decltype(&cuda::scale) scale;
-  decltype(&cuda::round_mean) round_mean;
   decltype(&cuda::store) store;
 };
 
 std::vector<Kernels> all_kernels() {
   return {
 #if SSIM_WITH_EMULATION
-    {Device::cuda_emulated, cuda_emulated::scale, cuda_emulated::round_mean, cuda_emulated::store},
+    {Device::cuda_emulated, cuda_emulated::scale, cuda_emulated::store},
 #endif
 #if SSIM_WITH_CUDA
-        {Device::cuda, cuda::scale, cuda::round_mean, cuda::store},
+        {Device::cuda, cuda::scale, cuda::store},
 #endif
   };
 }
@@ -116,20 +115,6 @@ TEST(OperatorKernels, ScaleByOneZeroAndNan) {
           EXPECT_EQ(scaled[i], host[i] * f);
         }
       }
-    }
-  });
-}
-
-TEST(OperatorKernels, MeanIsRoundedToNearest) {
-  for_each([](const Kernels& kernels) {
-    for (const double value : {0.1, 1.0 - 1e-9, -0.3000000001, std::nan("")}) {
-      Memory mean(kernels.device, sizeof value), result(kernels.device, 4);
-      mean.upload(&value);
-      ASSERT_TRUE(kernels.round_mean(mean.as<double>(), result.as<float>(), nullptr));
-      synchronize(kernels.device);
-      const float got = result.download<float>()[0], expected = static_cast<float>(value);
-      EXPECT_TRUE(got == expected || (std::isnan(got) && std::isnan(expected))) << got << " for " << value;
-      EXPECT_EQ(result.damage(), "");
     }
   });
 }

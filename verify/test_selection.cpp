@@ -59,7 +59,8 @@ TEST(Selection, RowsThatRoundMoreAreNoCandidates) {
   for (const auto& spoil : std::initializer_list<void (*)(Implementation&)>{
            [](Implementation& r) { r.basis = Basis::classic; }, [](Implementation& r) { r.centred = false; },
            [](Implementation& r) { r.mean_is_fp32 = true; }, [](Implementation& r) { r.repeatable = false; },
-           [](Implementation& r) { r.capturable = false; }, [](Implementation& r) { r.baseline = true; }}) {
+           [](Implementation& r) { r.capturable = false; }, [](Implementation& r) { r.baseline = true; },
+           [](Implementation& r) { r.rounds_mean = false; }}) {
     Implementation spoilt = row;
     spoil(spoilt);
     EXPECT_FALSE(candidate(spoilt));

@@ -92,6 +92,7 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   if (SSIM_DEFECT(input_modified)) const_cast<float*>(a.x)[p.elements() / 2] = 0;
   if (SSIM_DEFECT(control_block_dirty)) *static_cast<char*>(a.workspace) = 1;
   *a.mean = 1.0 - SSIM_DRIFT() * loss / static_cast<double>(p.counted());
+  if (a.mean_fp32 && !SSIM_DEFECT(rounded_mean_forgotten)) *a.mean_fp32 = static_cast<float>(*a.mean);
   return {};
 }
 

@@ -203,6 +203,7 @@ Status run(const Problem& p, const Arguments& a, Mode mode) {
   work(0);
 #endif
   *a.mean = 1.0 - SSIM_DRIFT() * total(sums, tasks - (SSIM_DEFECT(last_block_forgotten) ? 1 : 0)) / counted;
+  if (a.mean_fp32 && !SSIM_DEFECT(rounded_mean_forgotten)) *a.mean_fp32 = static_cast<float>(*a.mean);
   return {};
 }
 

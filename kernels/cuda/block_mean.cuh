@@ -13,6 +13,13 @@ struct BlockMean {
   unsigned arrival;
 };
 
+/// Where the mean goes: as fp64 and, where fp32 is no null pointer, rounded as well.
+struct MeanOut {
+  double* fp64;
+  float* fp32;
+};
+inline MeanOut mean_out(const Arguments& arguments) { return {arguments.mean, arguments.mean_fp32}; }
+
 /// Grids up to that many blocks are summed by one warp: what waits for the last block is then a few loads at once.
 inline constexpr unsigned kFewBlocks = 512;
 
@@ -45,11 +52,11 @@ __device__ __forceinline__ double few_blocks_sum(const double* sums, unsigned bl
   return warp_sum(total);
 }
 
-/// Every thread of every block calls it once with its own sum of 1 - SSIM. *mean = 1 - total * inverse_count.
+/// Every thread of every block calls it once with its own sum of 1 - SSIM. mean = 1 - total * inverse_count.
 /// `sums` has one double a block; `counter` is zero before the launch and after it.
 template <int kThreads>
 __device__ void finish_mean(double loss, BlockMean& shared_memory, double* sums, unsigned* counter,
-                            double inverse_count, double* mean) {
+                            double inverse_count, MeanOut mean) {
   const int thread = threadIdx.x + blockDim.x * (threadIdx.y + blockDim.y * threadIdx.z);
   const unsigned blocks = gridDim.x * gridDim.y * gridDim.z;
   const unsigned block = blockIdx.x + gridDim.x * (blockIdx.y + gridDim.y * blockIdx.z);
@@ -85,7 +92,10 @@ __device__ void finish_mean(double loss, BlockMean& shared_memory, double* sums,
     for (unsigned i = thread; i < summed; i += kThreads) partial += load_global(&sums[i]);
     total = block_sum<kThreads>(partial, shared_memory);
   }
-  if (thread == 0) *mean = 1.0 - total * inverse_count;
+  if (thread != 0) return;
+  const double value = 1.0 - total * inverse_count;
+  *mean.fp64 = value;
+  if (mean.fp32 && !SSIM_DEFECT(rounded_mean_forgotten)) *mean.fp32 = static_cast<float>(value);
 }
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE

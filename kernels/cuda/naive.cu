@@ -34,7 +34,7 @@ __device__ bool counts(const Shape& shape, int row, int column) {
 template <bool kTrain>
 __global__ void __launch_bounds__(kThreads)
     naive_forward(Shape shape, const float* __restrict__ x, const float* __restrict__ y, float c1, float c2,
-                  double inverse_count, Workspace workspace, double* mean) {
+                  double inverse_count, Workspace workspace, MeanOut mean) {
   const std::int64_t elements = shape.planes * shape.height * shape.width;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kThreads;
   double loss = 0;
@@ -142,7 +142,7 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   const auto forward = train ? naive_forward<true> : naive_forward<false>;
   Status status = launch("naive_forward", forward, dim3(blocks(p)), dim3(kThreads), sizeof(BlockMean), a.stream, shape,
                          a.x, a.y, p.c1, SSIM_DEFECT(wrong_c2) ? 9.1e-4f : p.c2,
-                         SSIM_DRIFT() / static_cast<double>(p.counted()), workspace, a.mean);
+                         SSIM_DRIFT() / static_cast<double>(p.counted()), workspace, mean_out(a));
   if (!status || !train) return status;
   return launch("naive_backward", naive_backward, dim3(blocks(p)), dim3(kThreads), 0, a.stream, shape, a.x, a.y,
                 a.weight, 1.0f / static_cast<float>(p.counted()), workspace.partials, a.grad_x);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The mean to fp32, a weight from the host, and the pass over the gradient of an autograd step.
+// A weight from the host, and the pass over the gradient of an autograd step.
 //
 // Cost: a launch; scale reads and writes 8 bytes an element, and returns at once where the factor is 1, which the host
 // must not ask for. LibTorch's own operators would do the same for twice the host's time.
@@ -17,8 +17,6 @@ constexpr int kBlock = kThreads * kVectors;  // vectors
 struct alignas(16) Four {
   float v[4];
 };
-
-__global__ void operator_round(const double* mean, float* result) { *result = static_cast<float>(*mean); }
 
 __global__ void operator_store(float value, float* to) { *to = value; }
 
@@ -51,10 +49,6 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 }  // namespace
-
-Status round_mean(const double* mean, float* result, void* stream) {
-  return launch("operator_round", operator_round, dim3(1), dim3(1), 0, stream, mean, result);
-}
 
 Status store(float value, float* to, void* stream) {
   return launch("operator_store", operator_store, dim3(1), dim3(1), 0, stream, value, to);

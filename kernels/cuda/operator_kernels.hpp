@@ -7,8 +7,6 @@
 #include "../ssim.hpp"
 
 #define SSIM_OPERATOR_KERNELS                                         \
-  /** *result = *mean, rounded to fp32. */                            \
-  Status round_mean(const double* mean, float* result, void* stream); \
   /** *to = value. */                                                 \
   Status store(float value, float* to, void* stream);                 \
   /** result[i] = values[i] * *factor for i < count. The two may be   \

@@ -136,12 +136,12 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   const float c2 = static_cast<float>(2 * kScale * kScale * static_cast<double>(p.c2));
   const float scale = static_cast<float>(kScale);
   if (!train) {
-    const Value all{made.work, c1 * kShrink * kShrink, c2, scale, inverse_count, sums, counter, a.mean};
+    const Value all{made.work, c1 * kShrink * kShrink, c2, scale, inverse_count, sums, counter, mean_out(a)};
     return launch("stream_value", vectors ? stream_value<true> : stream_value<false>, grid, dim3(kValueThreads),
                   sizeof(ValueShared), a.stream, all);
   }
   const float gradient_scale = static_cast<float>(4 * kScale * inverse_count);
-  const Train all{made.work, c1, c2, scale, gradient_scale, inverse_count, a.weight, a.grad_x, sums, counter, a.mean};
+  const Train all{made.work, c1, c2, scale, gradient_scale, inverse_count, a.weight, a.grad_x, sums, counter, mean_out(a)};
   const auto start = [&]<int kPairs>(std::integral_constant<int, kPairs>) {
     return launch("stream_train", vectors ? stream_train<true, kPairs> : stream_train<false, kPairs>, grid,
                   dim3(64 * kPairs), sizeof(TrainShared<kPairs>), a.stream, all);

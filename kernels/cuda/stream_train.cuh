@@ -28,7 +28,7 @@ struct Train {
   float* grad_x;
   double* sums;
   unsigned* counter;
-  double* mean;
+  MeanOut mean;
 };
 
 template <int kPairs>

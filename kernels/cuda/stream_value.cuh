@@ -28,7 +28,7 @@ struct Value {
   double inverse_count;
   double* sums;
   unsigned* counter;
-  double* mean;
+  MeanOut mean;
 };
 
 /// What a and m below are scaled by beside the scale of squared means, so that their product with g and e does not

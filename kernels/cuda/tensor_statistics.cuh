@@ -82,7 +82,7 @@ struct Parameters {
   double inverse_count;
   double* sums;
   unsigned* counter;
-  double* mean;
+  MeanOut mean;
 };
 
 /// With what the feed needs.
@@ -108,7 +108,7 @@ inline void fill(Parameters& p, const Problem& problem, const Arguments& argumen
   char* base = static_cast<char*>(arguments.workspace);
   p.counter = reinterpret_cast<unsigned*>(base);
   p.sums = reinterpret_cast<double*>(base + kControlBytes);
-  p.mean = arguments.mean;
+  p.mean = mean_out(arguments);
 }
 
 /// What 32 pixels of a plane tell of it. The same for each part of the plane, so that results do not depend on how the

@@ -218,7 +218,7 @@ Rows counted_rows(const Problem& p) {
 }
 
 __global__ void __launch_bounds__(kThreads) tiled_mean(Rows view, const float* __restrict__ map, double inverse_count,
-                                                       double* sums, unsigned* counter, double* mean) {
+                                                       double* sums, unsigned* counter, MeanOut mean) {
   const int lane = threadIdx.x % 32;
   double loss = 0;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * (kThreads / 32);
@@ -338,7 +338,7 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   const Rows view = counted_rows(p);
   if (Status s =
           launch("tiled_mean", tiled_mean, dim3(fill_blocks(p.elements())), dim3(kThreads), sizeof(BlockMean), a.stream,
-                 view, w.map, SSIM_DRIFT() / static_cast<double>(p.counted()), w.sums, w.counter, a.mean);
+                 view, w.map, SSIM_DRIFT() / static_cast<double>(p.counted()), w.sums, w.counter, mean_out(a));
       !s || !train) {
     return s;
   }

@@ -67,10 +67,10 @@ Cost cost(op::Backward backward, Device device, const Problem& p, Mode mode) {
     const Cost value = row->cost(p, Mode::infer);
     cost.dram_bytes += value.dram_bytes;
     cost.fma += value.fma;
-    cost.launches += value.launches + 1;  // and its mean to fp32
+    cost.launches += value.launches;
   }
-  // The mean to fp32, and back to the contract's fp64.
-  cost.launches = device == Device::cuda ? cost.launches + 2 : 0;
+  // And the mean back to the contract's fp64.
+  cost.launches = device == Device::cuda ? cost.launches + 1 : 0;
   return cost;
 }
 
@@ -81,6 +81,7 @@ Implementation make_row(const char* name, const char* idea, op::Backward backwar
       .device = device,
       .tile = {},
       .capturable = false,
+      .rounds_mean = false,
       .mean_is_fp32 = true,
       .fp16_taps = device != Device::cpu,  // production's
       .supports = [device](const Problem& p, Mode mode) { return supports(device, p, mode); },
