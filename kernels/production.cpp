@@ -63,8 +63,8 @@ std::int64_t most_workspace(Device device, const Problem& problem, Mode mode) {
 }  // namespace
 
 bool candidate(const Implementation& row) {
-  return row.basis == Basis::sum_difference && row.centred && !row.mean_is_fp32 && row.repeatable && row.capturable && row.rounds_mean &&
-         !row.baseline && row.name != "production";
+  return row.basis == Basis::sum_difference && row.centred && !row.mean_is_fp32 && row.repeatable && row.capturable &&
+         row.rounds_mean && !row.baseline && row.name != "production";
 }
 
 Choice choose(Device device, const DeviceClass& of, const Problem& problem, Mode mode, std::uintptr_t pointers) {

@@ -207,8 +207,9 @@ class Buffers {
     const struct {
       const char* name;
       const Memory& memory;
-    } all[] = {{"mean", mean_},           {"mean_fp32", mean_fp32_}, {"grad_x", gradient_},
-               {"workspace", workspace_}, {"weight", weight_},       {"x", state.x},
+    } all[] = {{"mean", mean_},       {"mean_fp32", mean_fp32_},
+               {"grad_x", gradient_}, {"workspace", workspace_},
+               {"weight", weight_},   {"x", state.x},
                {"y", state.y}};
     for (const auto& [name, memory] : all) {
       if (const std::string damage = memory.damage(); !damage.empty()) return std::string(name) + " was " + damage;

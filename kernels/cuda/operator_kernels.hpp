@@ -6,12 +6,12 @@
 
 #include "../ssim.hpp"
 
-#define SSIM_OPERATOR_KERNELS                                         \
-  /** *to = value. */                                                 \
-  Status store(float value, float* to, void* stream);                 \
-  /** result[i] = values[i] * *factor for i < count. The two may be   \
-      the same, and then nothing is touched where the factor is 1;    \
-      else their addresses must be equal modulo 16 bytes. */          \
+#define SSIM_OPERATOR_KERNELS                                       \
+  /** *to = value. */                                               \
+  Status store(float value, float* to, void* stream);               \
+  /** result[i] = values[i] * *factor for i < count. The two may be \
+      the same, and then nothing is touched where the factor is 1;  \
+      else their addresses must be equal modulo 16 bytes. */        \
   Status scale(const float* values, float* result, std::int64_t count, const float* factor, void* stream);
 
 namespace ssim {

@@ -141,7 +141,8 @@ Status run(const Problem& p, const Arguments& a, bool train) {
                   sizeof(ValueShared), a.stream, all);
   }
   const float gradient_scale = static_cast<float>(4 * kScale * inverse_count);
-  const Train all{made.work, c1, c2, scale, gradient_scale, inverse_count, a.weight, a.grad_x, sums, counter, mean_out(a)};
+  const Train all{made.work, c1,       c2,   scale,   gradient_scale, inverse_count,
+                  a.weight,  a.grad_x, sums, counter, mean_out(a)};
   const auto start = [&]<int kPairs>(std::integral_constant<int, kPairs>) {
     return launch("stream_train", vectors ? stream_train<true, kPairs> : stream_train<false, kPairs>, grid,
                   dim3(64 * kPairs), sizeof(TrainShared<kPairs>), a.stream, all);

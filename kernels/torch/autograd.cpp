@@ -5,8 +5,8 @@
 // The result is one number, so its gradient to img1 is fixed up to the factor that comes from above. That factor stays
 // on the device: a host that asked for it would wait for all work before.
 // Cost of scaling: one pass of 8 bytes an element, in place when the graph is not kept; none where the factor is 1,
-// which on CUDA the pass itself finds out. The same inside a CUDA graph that holds forward and backward; a backward in a
-// graph of its own scales into memory of its own. Of recomputing: the value once more.
+// which on CUDA the pass itself finds out. The same inside a CUDA graph that holds forward and backward; a backward in
+// a graph of its own scales into memory of its own. Of recomputing: the value once more.
 #include <ATen/TensorSubclassLikeUtils.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/mul.h>

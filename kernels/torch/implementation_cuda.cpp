@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The operator on CUDA.
 //
-// Cost beside the kernel, on a warm stream: two allocations from LibTorch's cache. The workspace is one that stays (workspaces.hpp); while a CUDA graph is captured it is the graph's own, which
-// adds an allocation and a memset.
+// Cost beside the kernel, on a warm stream: two allocations from LibTorch's cache. The workspace is one that stays
+// (workspaces.hpp); while a CUDA graph is captured it is the graph's own, which adds an allocation and a memset.
 #if SSIM_TORCH_CUDA
 #include <ATen/Context.h>
 #include <ATen/cuda/EmptyTensor.h>
