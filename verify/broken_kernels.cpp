@@ -6,7 +6,7 @@
 #include <cstring>
 
 #include "emulated_floats.hpp"
-#include "kernels/cuda/primitives.cuh"
+#include "kernels/cuda/block_mean.cuh"
 
 namespace ssim::SSIM_CUDA_NAMESPACE {
 namespace {
@@ -258,8 +258,8 @@ __global__ void counts_on_block_order(double* sum) {
   if (threadIdx.x == 0) *sum = *sum * 3 + blockIdx.x;
 }
 
-__global__ void counts_on_warp_order(float* order, unsigned* counter) {
-  if (threadIdx.x % 32 == 0) order[threadIdx.x / 32] = static_cast<float>(atomic_increment_wrap(counter, 1000));
+__global__ void counts_on_warp_order(float* order, unsigned long long* counter) {
+  if (threadIdx.x % 32 == 0) order[threadIdx.x / 32] = static_cast<float>(atomic_add(counter, 1));
 }
 
 // What -ftrivial-auto-var-init=pattern leaves: no number (Clang) or one below every image's (GCC).
@@ -369,23 +369,42 @@ std::string test_pipeline() {
   return "";
 }
 
-__global__ void count_blocks(unsigned* counter, float* last) {
-  if (threadIdx.x == 0) {
-    fence_device();
-    if (atomic_increment_wrap(counter, gridDim.x - 1) == gridDim.x - 1) *last += 1;
-  }
+__global__ void sum_blocks(const float* values, MeanSum sum) {
+  finish_mean<64>(threadIdx.x == 37 ? values[blockIdx.x] : 0, shared<BlockMean>(), sum);
 }
 
-std::string test_counter() {
-  unsigned counter = 0;
-  const Floats last(1);
-  for (int i = 0; i < 3; ++i) {
-    if (Status s = run("count_blocks", count_blocks, 1000, 33, 0, &counter, static_cast<float*>(last)); !s) {
-      return s.message;
+// Sums of either sign and of sizes far apart, and then what is no sum in one block, with one word for all launches.
+std::string test_block_mean() {
+  unsigned long long word = 0;
+  for (const int blocks : {1, 2, 132, 4096}) {
+    const Floats values(blocks);
+    const Problem problem{.height = 64, .width = blocks};
+    double exact = 0, mean = 0;
+    float rounded = 0;
+    for (int i = 0; i < blocks; ++i) {
+      values[i] = i % 3 == 0 ? 70.5f : i % 3 == 1 ? -1e-6f * static_cast<float>(i) : 3e-9f;
+      exact += static_cast<double>(values[i]);
     }
+    const MeanSum sum =
+        mean_sum(problem, {.mean = &mean, .mean_fp32 = &rounded, .workspace = &word, .workspace_bytes = 256}, blocks);
+    const auto launched = [&] {
+      return run("sum_blocks", sum_blocks, blocks, 64, sizeof(BlockMean), static_cast<const float*>(values), sum);
+    };
+    if (Status s = launched(); !s) return s.message;
+    const double expected = 1 - exact / static_cast<double>(problem.counted());
+    const double unit = sum.scale;  // of the mean; each block is off by half of one at most
+    if (std::abs(mean - expected) > unit * blocks / 2 + 2e-16 || unit > 4e-18 * blocks) {
+      return std::to_string(blocks) + " blocks: off by " + std::to_string((mean - expected) / unit) + " units";
+    }
+    if (rounded != static_cast<float>(mean)) return "rounded to " + std::to_string(rounded);
+    for (const float wrong : {NAN, INFINITY, -INFINITY, 1e30f}) {
+      values[blocks / 2] = wrong;
+      if (Status s = launched(); !s) return s.message;
+      if (!std::isnan(mean) || !std::isnan(rounded)) return "a sum of " + std::to_string(wrong) + " got lost";
+    }
+    if (word != 0) return "the word is left at " + std::to_string(word);
   }
-  if (counter != 0) return "the counter is left at " + std::to_string(counter);
-  return last[0] == 3 ? "" : "the last block came " + std::to_string(last[0]) + " times";
+  return "";
 }
 
 // Neighbours within a warp need no more than sync_warp.
@@ -604,7 +623,7 @@ const std::vector<VisibleMistake>& visible_mistakes() {
          const Floats in(32);
          bool moved = false;
          for (int i = 0; i < 3; ++i) {
-           unsigned counter = 0;
+           unsigned long long counter = 0;
            if (!run("counts_on_warp_order", counts_on_warp_order, 1, 1024, 0, static_cast<float*>(in), &counter)) {
              return false;
            }
@@ -619,7 +638,7 @@ const std::vector<VisibleMistake>& visible_mistakes() {
 const std::vector<RightKernel>& right_kernels() {
   static const std::vector<RightKernel> kernels = {
       {"shuffles", test_shuffles},           {"indices", test_indices},
-      {"pipeline", test_pipeline},           {"counter", test_counter},
+      {"pipeline", test_pipeline},           {"block_mean", test_block_mean},
       {"warp_exchange", test_warp_exchange},
   };
   return kernels;

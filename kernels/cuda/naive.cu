@@ -21,8 +21,6 @@ struct Shape {
 };
 
 struct Workspace {
-  unsigned* counter;
-  double* sums;
   float* partials;  // three fields of `elements` floats, train only
 };
 
@@ -34,7 +32,7 @@ __device__ bool counts(const Shape& shape, int row, int column) {
 template <bool kTrain>
 __global__ void __launch_bounds__(kThreads)
     naive_forward(Shape shape, const float* __restrict__ x, const float* __restrict__ y, float c1, float c2,
-                  double inverse_count, Workspace workspace, MeanOut mean) {
+                  Workspace workspace, MeanSum sum) {
   const std::int64_t elements = shape.planes * shape.height * shape.width;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kThreads;
   double loss = 0;
@@ -80,7 +78,7 @@ __global__ void __launch_bounds__(kThreads)
       workspace.partials[i + 2 * elements] = SSIM_DEFECT(term_dropped) ? 0.0f : at.de12;
     }
   }
-  finish_mean<kThreads>(loss, shared<BlockMean>(), workspace.sums, workspace.counter, inverse_count, mean);
+  finish_mean<kThreads>(loss, shared<BlockMean>(), sum);
 }
 
 __global__ void __launch_bounds__(kThreads)
@@ -121,28 +119,24 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
-// Enough blocks to fill any card; more would only lengthen the list of sums.
+// Enough blocks to fill any card.
 unsigned blocks(const Problem& p) {
   const std::int64_t wanted = (p.elements() + kThreads - 1) / kThreads;
   return static_cast<unsigned>(wanted < 4096 ? wanted : 4096);
 }
 
-std::int64_t sums_bytes(const Problem& p) { return (blocks(p) * 8 + 255) / 256 * 256; }
-
 std::int64_t bytes(const Problem& p, Mode mode) {
-  return kControlBytes + sums_bytes(p) + (mode == Mode::train ? 12 * p.elements() : 0);
+  return kControlBytes + (mode == Mode::train ? 12 * p.elements() : 0);
 }
 
 Status run(const Problem& p, const Arguments& a, bool train) {
   const Shape shape{p.planes(), static_cast<int>(p.height), static_cast<int>(p.width),
                     p.padding == Padding::valid && !SSIM_DEFECT(padding_ignored) ? kHalo : 0};
   char* base = static_cast<char*>(a.workspace);
-  const Workspace workspace{reinterpret_cast<unsigned*>(base), reinterpret_cast<double*>(base + kControlBytes),
-                            reinterpret_cast<float*>(base + kControlBytes + sums_bytes(p))};
+  const Workspace workspace{reinterpret_cast<float*>(base + kControlBytes)};
   const auto forward = train ? naive_forward<true> : naive_forward<false>;
   Status status = launch("naive_forward", forward, dim3(blocks(p)), dim3(kThreads), sizeof(BlockMean), a.stream, shape,
-                         a.x, a.y, p.c1, SSIM_DEFECT(wrong_c2) ? 9.1e-4f : p.c2,
-                         SSIM_DRIFT() / static_cast<double>(p.counted()), workspace, mean_out(a));
+                         a.x, a.y, p.c1, SSIM_DEFECT(wrong_c2) ? 9.1e-4f : p.c2, workspace, mean_sum(p, a, blocks(p)));
   if (!status || !train) return status;
   return launch("naive_backward", naive_backward, dim3(blocks(p)), dim3(kThreads), 0, a.stream, shape, a.x, a.y,
                 a.weight, 1.0f / static_cast<float>(p.counted()), workspace.partials, a.grad_x);

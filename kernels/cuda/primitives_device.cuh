@@ -150,7 +150,6 @@ __device__ __forceinline__ void sync_roles() {
 /// All lanes of the warp must reach it.
 __device__ __forceinline__ void sync_warp() { __syncwarp(); }
 /// Writes before it are seen by other blocks before writes after it.
-__device__ __forceinline__ void fence_device() { __threadfence(); }
 
 /// Value of the lane `delta` above; own value beyond the last lane. Whole warp.
 template <typename T>
@@ -192,10 +191,16 @@ __device__ __forceinline__ float reciprocal_fast(float v) {
 #endif
 }
 
-/// old = *counter; *counter = old >= limit ? 0 : old + 1; returns old.
-__device__ __forceinline__ unsigned atomic_increment_wrap(unsigned* counter, unsigned limit) {
-  return atomicInc(counter, limit);
+/// *word += value, at once for all threads of the device; what it was before.
+__device__ __forceinline__ unsigned long long atomic_add(unsigned long long* word, unsigned long long value) {
+  return atomicAdd(word, value);
 }
+/// *word |= bits, the same.
+__device__ __forceinline__ unsigned long long atomic_or(unsigned long long* word, unsigned long long bits) {
+  return atomicOr(word, bits);
+}
+/// To the nearest, of two the even one. |v| < 2^63.
+__device__ __forceinline__ long long round_to_int64(double v) { return __double2ll_rn(v); }
 
 /// Reads data that no thread of this launch writes.
 __device__ __forceinline__ float load_readonly(const float* pointer) { return __ldg(pointer); }

@@ -115,19 +115,13 @@ Plan plan(const Problem& p, bool train) {
   return other_time < time * kSmallBlocksAreSlower ? large : small;
 }
 
-std::int64_t bytes(const Problem& p, Mode mode) {
-  return kControlBytes + (plan(p, mode == Mode::train).blocks * 8 + 255) / 256 * 256;
-}
+std::int64_t bytes(const Problem&, Mode) { return kControlBytes; }
 
 Status run(const Problem& p, const Arguments& a, bool train) {
   Plan made = plan(p, train);
   made.work.x = a.x;
   made.work.y = a.y;
-  char* base = static_cast<char*>(a.workspace);
-  auto* counter = reinterpret_cast<unsigned*>(base);
-  auto* sums = reinterpret_cast<double*>(base + kControlBytes);
   const dim3 grid(static_cast<unsigned>(made.blocks));
-  const double inverse_count = 1 / static_cast<double>(p.counted());
   const auto aligned = [&](const void* pointer) {
     return p.width % 4 == 0 && reinterpret_cast<std::uintptr_t>(pointer) % sizeof(Vector<4>) == 0;
   };
@@ -135,14 +129,14 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   const float c1 = static_cast<float>(2 * kScale * kScale * static_cast<double>(p.c1));
   const float c2 = static_cast<float>(2 * kScale * kScale * static_cast<double>(p.c2));
   const float scale = static_cast<float>(kScale);
+  const MeanSum mean = mean_sum(p, a, made.blocks);
   if (!train) {
-    const Value all{made.work, c1 * kShrink * kShrink, c2, scale, inverse_count, sums, counter, mean_out(a)};
+    const Value all{made.work, c1 * kShrink * kShrink, c2, scale, mean};
     return launch("stream_value", vectors ? stream_value<true> : stream_value<false>, grid, dim3(kValueThreads),
                   sizeof(ValueShared), a.stream, all);
   }
-  const float gradient_scale = static_cast<float>(4 * kScale * inverse_count);
-  const Train all{made.work, c1,       c2,   scale,   gradient_scale, inverse_count,
-                  a.weight,  a.grad_x, sums, counter, mean_out(a)};
+  const float gradient_scale = static_cast<float>(4 * kScale / static_cast<double>(p.counted()));
+  const Train all{made.work, c1, c2, scale, gradient_scale, a.weight, a.grad_x, mean};
   const auto start = [&]<int kPairs>(std::integral_constant<int, kPairs>) {
     return launch("stream_train", vectors ? stream_train<true, kPairs> : stream_train<false, kPairs>, grid,
                   dim3(64 * kPairs), sizeof(TrainShared<kPairs>), a.stream, all);

@@ -23,12 +23,9 @@ struct Train {
   Work work;
   float c1, c2, scale;  // 2 C1 and 2 C2 in the scale of squared means; scale: from that of mean squares to that
   float gradient_scale;
-  double inverse_count;
   const float* weight;
   float* grad_x;
-  double* sums;
-  unsigned* counter;
-  MeanOut mean;
+  MeanSum mean;
 };
 
 template <int kPairs>
@@ -303,7 +300,7 @@ __global__ void __launch_bounds__(64 * kPairs, kMostPairs / kPairs) stream_train
   } else {
     make_gradient<kVector>(p, memory, thread - 32 * kPairs);
   }
-  finish_mean<64 * kPairs>(loss, memory.mean, p.sums, p.counter, p.inverse_count, p.mean);
+  finish_mean<64 * kPairs>(loss, memory.mean, p.mean);
 }
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE::streaming

@@ -25,10 +25,7 @@ struct Value {
   Work work;
   float c1, c2;  // 2 C1 and 2 C2 in the scale of squared means, the first shrunk
   float scale;   // from that of mean squares to that
-  double inverse_count;
-  double* sums;
-  unsigned* counter;
-  MeanOut mean;
+  MeanSum mean;
 };
 
 /// What a and m below are scaled by beside the scale of squared means, so that their product with g and e does not
@@ -113,7 +110,7 @@ __global__ void __launch_bounds__(kValueThreads, kValueBlocks) stream_value(cons
     }
     copy_wait<0>();
   }
-  finish_mean<kValueThreads>(2 * loss, memory.mean, p.sums, p.counter, p.inverse_count, p.mean);
+  finish_mean<kValueThreads>(2 * loss, memory.mean, p.mean);
 }
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE::streaming

@@ -35,9 +35,7 @@ std::int64_t most_blocks() {
   return static_cast<std::int64_t>(multiprocessors()) * resident_blocks<Feed>(shared_bytes_of_multiprocessor());
 }
 
-std::int64_t workspace_bytes(const Problem&, Mode) {
-  return kControlBytes + (std::int64_t{8} * kMostResident * multiprocessors() + 255) / 256 * 256;
-}
+std::int64_t workspace_bytes(const Problem&, Mode) { return kControlBytes; }
 
 std::string supports(const Problem& p, Mode mode) {
   if (mode == Mode::train) return "value only";

@@ -232,7 +232,7 @@ __global__ void __launch_bounds__(32 * kWarpsOfBox, resident_blocks<Feed>(kShare
   auto& memory = shared<ForwardMemory<Feed>>();
   Feed feed(p, memory.feed);
   const double total = forward(p, feed, memory);
-  finish_mean<32 * Feed::kWarps>(total, memory.mean, p.sums, p.counter, p.inverse_count, p.mean);
+  finish_mean<32 * Feed::kWarps>(total, memory.mean, p.mean);
 }
 
 template <typename Feed>
@@ -268,7 +268,7 @@ __global__ void __launch_bounds__(kWideThreads<Feed>, 1)
       }
       sync_warp();
     }
-    finish_mean<kWideThreads<Feed>>(total, memory.mean, p.sums, p.counter, p.inverse_count, p.mean);
+    finish_mean<kWideThreads<Feed>>(total, memory.mean, p.mean);
   }
 }
 

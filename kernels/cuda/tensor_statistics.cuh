@@ -80,9 +80,7 @@ struct Parameters {
   StatisticsParameters statistics;
   float c1, c2;  // of the formula
   double inverse_count;
-  double* sums;
-  unsigned* counter;
-  MeanOut mean;
+  MeanSum mean;
 };
 
 /// With what the feed needs.
@@ -105,10 +103,7 @@ inline void fill(Parameters& p, const Problem& problem, const Arguments& argumen
   p.c1 = problem.c1;
   p.c2 = problem.c2;
   p.inverse_count = 1 / static_cast<double>(problem.counted());
-  char* base = static_cast<char*>(arguments.workspace);
-  p.counter = reinterpret_cast<unsigned*>(base);
-  p.sums = reinterpret_cast<double*>(base + kControlBytes);
-  p.mean = mean_out(arguments);
+  p.mean = mean_sum(problem, arguments, blocks);
 }
 
 /// What 32 pixels of a plane tell of it. The same for each part of the plane, so that results do not depend on how the

@@ -52,7 +52,7 @@ std::int64_t blocks(const Problem& p) {
   return least > most ? least : outputs < most ? outputs : most;
 }
 
-std::int64_t train_workspace_bytes(const Problem& p, Mode) { return kControlBytes + (8 * blocks(p) + 255) / 256 * 256; }
+std::int64_t train_workspace_bytes(const Problem&, Mode) { return kControlBytes; }
 
 std::string train_supports(const Problem& p, Mode mode) {
   if (mode == Mode::infer) return "value and gradient only";

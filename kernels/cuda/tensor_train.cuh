@@ -65,7 +65,7 @@ __global__ void __launch_bounds__(kTrainThreads, 1)
       warp.run();
       sync_roles<kTrainThreads, Role::second>();
     }
-    finish_mean<kTrainThreads>(total, memory.mean, p.sums, p.counter, p.inverse_count, p.mean);
+    finish_mean<kTrainThreads>(total, memory.mean, p.mean);
   }
 }
 

@@ -217,8 +217,7 @@ Rows counted_rows(const Problem& p) {
   return {rows, rows, 0, kRun, p.elements(), kRun, 0};
 }
 
-__global__ void __launch_bounds__(kThreads) tiled_mean(Rows view, const float* __restrict__ map, double inverse_count,
-                                                       double* sums, unsigned* counter, MeanOut mean) {
+__global__ void __launch_bounds__(kThreads) tiled_mean(Rows view, const float* __restrict__ map, MeanSum sum) {
   const int lane = threadIdx.x % 32;
   double loss = 0;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * (kThreads / 32);
@@ -236,7 +235,7 @@ __global__ void __launch_bounds__(kThreads) tiled_mean(Rows view, const float* _
       loss += static_cast<double>((part[0] + part[1]) + (part[2] + part[3]));
     }
   }
-  finish_mean<kThreads>(loss, shared<BlockMean>(), sums, counter, inverse_count, mean);
+  finish_mean<kThreads>(loss, shared<BlockMean>(), sum);
 }
 
 // dL map: every counted position gets weight / count.
@@ -282,8 +281,6 @@ std::string supports(const Problem& p, Mode) {
 }
 
 struct Workspace {
-  unsigned* counter;
-  double* sums;
   float *map, *partials, *gradient_map, *interior;
   std::int64_t field_stride, bytes;
 };
@@ -298,9 +295,7 @@ Workspace lay_out(const Problem& p, bool train, void* workspace) {
     return base + from;
   };
   Workspace w{};
-  w.counter = reinterpret_cast<unsigned*>(base);
   w.field_stride = field / 4;
-  w.sums = reinterpret_cast<double*>(take(kFillBlocks * 8));
   w.map = reinterpret_cast<float*>(take(field));
   if (train) {
     w.partials = reinterpret_cast<float*>(take(3 * field));
@@ -336,9 +331,8 @@ Status run(const Problem& p, const Arguments& a, bool train) {
     return s;
   }
   const Rows view = counted_rows(p);
-  if (Status s =
-          launch("tiled_mean", tiled_mean, dim3(fill_blocks(p.elements())), dim3(kThreads), sizeof(BlockMean), a.stream,
-                 view, w.map, SSIM_DRIFT() / static_cast<double>(p.counted()), w.sums, w.counter, mean_out(a));
+  if (Status s = launch("tiled_mean", tiled_mean, dim3(fill_blocks(p.elements())), dim3(kThreads), sizeof(BlockMean),
+                        a.stream, view, w.map, mean_sum(p, a, fill_blocks(p.elements())));
       !s || !train) {
     return s;
   }

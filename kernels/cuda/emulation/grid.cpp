@@ -179,8 +179,6 @@ void copy_wait(int pending) {
   lane.copies.erase(lane.copies.begin(), lane.copies.begin() + done);
 }
 
-void fence() { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
-
 void sync_warp() { Worker::running()->sync_warp(); }
 
 double load_global(const double* pointer) {
@@ -192,12 +190,12 @@ double load_global(const double* pointer) {
   return std::bit_cast<double>(bits);
 }
 
-unsigned atomic_increment_wrap(unsigned* counter, unsigned limit) {
-  unsigned old = __atomic_load_n(counter, __ATOMIC_RELAXED);
-  while (!__atomic_compare_exchange_n(counter, &old, old >= limit ? 0 : old + 1, true, __ATOMIC_ACQ_REL,
-                                      __ATOMIC_RELAXED)) {
-  }
-  return old;
+unsigned long long atomic_add(unsigned long long* word, unsigned long long value) {
+  return __atomic_fetch_add(word, value, __ATOMIC_ACQ_REL);
+}
+
+unsigned long long atomic_or(unsigned long long* word, unsigned long long bits) {
+  return __atomic_fetch_or(word, bits, __ATOMIC_ACQ_REL);
 }
 
 }  // namespace ssim::cuda_emulated::emulation

@@ -71,7 +71,6 @@ void warp_collective(const char* what, Complete complete, void* slot);
 
 /// The same for a barrier of the warp, which alone of the collectives orders the lanes' accesses to memory.
 void sync_warp();
-void fence();
 
 void copy_async(void* to_shared, const void* from_global, int bytes, bool inside);
 void copy_commit();
@@ -80,7 +79,8 @@ void copy_wait(int pending);
 /// Lets other threads of the block run when the caller reads the same value again and again.
 double load_global(const double* pointer);
 
-unsigned atomic_increment_wrap(unsigned* counter, unsigned limit);
+unsigned long long atomic_add(unsigned long long* word, unsigned long long value);
+unsigned long long atomic_or(unsigned long long* word, unsigned long long bits);
 
 /// Ends the launch with this message, behind which kernel, block and thread are named. For threads of a grid alone.
 [[noreturn, gnu::format(printf, 1, 2)]] void fail(const char* format, ...);

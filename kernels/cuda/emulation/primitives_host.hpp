@@ -69,8 +69,6 @@ void sync_roles() {
 
 inline void sync_warp() { emulation::sync_warp(); }
 
-inline void fence_device() { emulation::fence(); }
-
 namespace emulation {
 
 // All lanes' values change hands; source(own lane, argument) names the lane that a value comes from, own lane if
@@ -152,9 +150,13 @@ inline unsigned ballot(bool predicate) {
   return slot.result;
 }
 
-inline unsigned atomic_increment_wrap(unsigned* counter, unsigned limit) {
-  return emulation::atomic_increment_wrap(counter, limit);
+inline unsigned long long atomic_add(unsigned long long* word, unsigned long long value) {
+  return emulation::atomic_add(word, value);
 }
+inline unsigned long long atomic_or(unsigned long long* word, unsigned long long bits) {
+  return emulation::atomic_or(word, bits);
+}
+inline long long round_to_int64(double v) { return __builtin_llrint(v); }
 
 inline float load_readonly(const float* pointer) { return *pointer; }
 inline double load_global(const double* pointer) { return emulation::load_global(pointer); }
