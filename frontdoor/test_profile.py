@@ -80,12 +80,17 @@ def test_rows_of_libtorch_count_the_launches_of_autograds_own_thread(monkeypatch
     assert "--profile-from-start off" in out and "--nvtx-include" not in out
 
 
-def test_all_rows_make_a_page_that_names_its_commit(monkeypatch, tmp_path):
-    install(monkeypatch, tmp_path)
-    monkeypatch.setattr(commit, "identify", lambda: ("0123456789abcdef", False))
+def page_of(monkeypatch, folder: Path, dirty: bool = False) -> str:
+    """profiles.md of every row, at commit 0123456789abcdef."""
+    install(monkeypatch, folder)
+    monkeypatch.setattr(commit, "identify", lambda: ("0123456789abcdef", dirty))
     monkeypatch.setattr(profile, "_card", lambda: "Example card, 580.1")
-    assert profile.run(arguments(tmp_path, row=None, all=True), Context()) == 0
-    page = (tmp_path / "profiles.md").read_text()
+    assert profile.run(arguments(folder, row=None, all=True), Context()) == 0
+    return (folder / "profiles.md").read_text()
+
+
+def test_all_rows_make_a_page_that_names_its_commit(monkeypatch, tmp_path):
+    page = page_of(monkeypatch, tmp_path)
     assert page.count("Commit 0123456789abcdef.") == 2 and "## stream, infer" in page and "## stream, train" in page
     assert "| duration, us | 10 |" in page and "top stalls, part of all waiting | barrier 75 %" in page
     assert str(tmp_path) not in page
@@ -97,11 +102,7 @@ def test_all_rows_make_a_page_that_names_its_commit(monkeypatch, tmp_path):
 
 
 def test_resume_keeps_what_the_page_holds_with_its_commit(monkeypatch, tmp_path):
-    install(monkeypatch, tmp_path)
-    monkeypatch.setattr(commit, "identify", lambda: ("0123456789abcdef", True))
-    monkeypatch.setattr(profile, "_card", lambda: "Example card, 580.1")
-    assert profile.run(arguments(tmp_path, row=None, all=True), Context()) == 0
-    whole = (tmp_path / "profiles.md").read_text()
+    whole = page_of(monkeypatch, tmp_path, dirty=True)
     monkeypatch.setattr(profile, "_rows", lambda context, program: ["naive", "stream"])
     monkeypatch.setattr(commit, "identify", lambda: ("fedcba9876543210", False))
     ran, once = [], profile._profile
