@@ -31,6 +31,9 @@ struct MeanSum {
   float* mean_fp32;  // the same rounded, where it is no null pointer
 };
 
+/// workspace_bytes of rows that keep nothing there but the word.
+inline std::int64_t word_alone(const Problem&, Mode) { return kControlBytes; }
+
 inline MeanSum mean_sum(const Problem& problem, const Arguments& arguments, std::int64_t blocks) {
   const double counted = static_cast<double>(problem.counted());
   int shift = 1;

@@ -20,10 +20,6 @@ struct Shape {
   int height, width, margin;  // margin: positions closer than this to the edge do not count
 };
 
-struct Workspace {
-  float* partials;  // three fields of `elements` floats, train only
-};
-
 __device__ bool counts(const Shape& shape, int row, int column) {
   return row >= shape.margin && row < shape.height - shape.margin && column >= shape.margin &&
          column < shape.width - shape.margin;
@@ -32,7 +28,7 @@ __device__ bool counts(const Shape& shape, int row, int column) {
 template <bool kTrain>
 __global__ void __launch_bounds__(kThreads)
     naive_forward(Shape shape, const float* __restrict__ x, const float* __restrict__ y, float c1, float c2,
-                  Workspace workspace, MeanSum sum) {
+                  float* partials, MeanSum sum) {
   const std::int64_t elements = shape.planes * shape.height * shape.width;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * kThreads;
   double loss = 0;
@@ -73,9 +69,9 @@ __global__ void __launch_bounds__(kThreads)
     if (SSIM_DEFECT(nan_swallowed) && !(at.value <= 1)) at.value = 1;
     loss += 1.0 - static_cast<double>(at.value);
     if (kTrain) {
-      workspace.partials[i] = at.dm1;
-      workspace.partials[i + elements] = at.de11;
-      workspace.partials[i + 2 * elements] = SSIM_DEFECT(term_dropped) ? 0.0f : at.de12;
+      partials[i] = at.dm1;
+      partials[i + elements] = at.de11;
+      partials[i + 2 * elements] = SSIM_DEFECT(term_dropped) ? 0.0f : at.de12;
     }
   }
   finish_mean<kThreads>(loss, shared<BlockMean>(), sum);
@@ -133,13 +129,13 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   const Shape shape{p.planes(), static_cast<int>(p.height), static_cast<int>(p.width),
                     p.padding == Padding::valid && !SSIM_DEFECT(padding_ignored) ? kHalo : 0};
   char* base = static_cast<char*>(a.workspace);
-  const Workspace workspace{reinterpret_cast<float*>(base + kControlBytes)};
+  float* partials = reinterpret_cast<float*>(base + kControlBytes);  // three fields of `elements` floats, train only
   const auto forward = train ? naive_forward<true> : naive_forward<false>;
   Status status = launch("naive_forward", forward, dim3(blocks(p)), dim3(kThreads), sizeof(BlockMean), a.stream, shape,
-                         a.x, a.y, p.c1, SSIM_DEFECT(wrong_c2) ? 9.1e-4f : p.c2, workspace, mean_sum(p, a, blocks(p)));
+                         a.x, a.y, p.c1, SSIM_DEFECT(wrong_c2) ? 9.1e-4f : p.c2, partials, mean_sum(p, a, blocks(p)));
   if (!status || !train) return status;
   return launch("naive_backward", naive_backward, dim3(blocks(p)), dim3(kThreads), 0, a.stream, shape, a.x, a.y,
-                a.weight, 1.0f / static_cast<float>(p.counted()), workspace.partials, a.grad_x);
+                a.weight, 1.0f / static_cast<float>(p.counted()), partials, a.grad_x);
 }
 
 }  // namespace

@@ -115,8 +115,6 @@ Plan plan(const Problem& p, bool train) {
   return other_time < time * kSmallBlocksAreSlower ? large : small;
 }
 
-std::int64_t bytes(const Problem&, Mode) { return kControlBytes; }
-
 Status run(const Problem& p, const Arguments& a, bool train) {
   Plan made = plan(p, train);
   made.work.x = a.x;
@@ -154,7 +152,7 @@ Implementation stream() {
       .device = kDevice,
       .tile = {kShortestTrain, kWarpColumns},
       .supports = [](const Problem&, Mode) -> std::string { return ""; },
-      .workspace_bytes = bytes,
+      .workspace_bytes = word_alone,
       .value = [](const Problem& p, const Arguments& a) { return run(p, a, false); },
       .value_and_grad = [](const Problem& p, const Arguments& a) { return run(p, a, true); },
       .cost =

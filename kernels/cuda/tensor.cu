@@ -35,8 +35,6 @@ std::int64_t most_blocks() {
   return static_cast<std::int64_t>(multiprocessors()) * resident_blocks<Feed>(shared_bytes_of_multiprocessor());
 }
 
-std::int64_t workspace_bytes(const Problem&, Mode) { return kControlBytes; }
-
 std::string supports(const Problem& p, Mode mode) {
   if (mode == Mode::train) return "value only";
   if (line_length(plan(p, 1)) > std::int64_t{1} << 30) return "up to 2^30 steps of 128 columns and 8 rows";
@@ -108,7 +106,7 @@ Implementation forward_row(const std::string& name, const std::string& idea, Fee
       .exact_in_emulation = false,
       .fp16_taps = true,
       .supports = supports,
-      .workspace_bytes = workspace_bytes,
+      .workspace_bytes = word_alone,
       .value = [choice](const Problem& p, const Arguments& a) { return value(p, a, choice); },
       .value_and_grad =
           [name](const Problem&, const Arguments&) {

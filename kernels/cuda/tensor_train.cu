@@ -52,8 +52,6 @@ std::int64_t blocks(const Problem& p) {
   return least > most ? least : outputs < most ? outputs : most;
 }
 
-std::int64_t train_workspace_bytes(const Problem&, Mode) { return kControlBytes; }
-
 std::string train_supports(const Problem& p, Mode mode) {
   if (mode == Mode::infer) return "value and gradient only";
   if (!boxes_fit(p)) return "tensor copies: planes up to 2^37 pixels and 2^25 rows, rows of all planes up to 2^32";
@@ -111,7 +109,7 @@ Implementation tensor_train() {
       .exact_in_emulation = false,
       .fp16_taps = true,
       .supports = tensor_cores::train_supports,
-      .workspace_bytes = tensor_cores::train_workspace_bytes,
+      .workspace_bytes = word_alone,
       .value =
           [](const Problem&, const Arguments&) {
             return Status::error(Status::Code::unsupported, "tensor_train: value and gradient only");
