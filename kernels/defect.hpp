@@ -41,6 +41,9 @@
   defect(row_before_read, oracle) \
   defect(next_plane_read, oracle) \
   defect(plane_beside_read, gradient) \
+  defect(tail_misplaced, oracle) \
+  defect(tail_warps_idle, oracle) \
+  defect(tail_half_forgotten, oracle) \
   /* planes and grids */ \
   defect(batch_ignored, oracle) \
   defect(wrong_plane_partials, gradient) \

@@ -38,9 +38,14 @@ std::vector<CaseSpec> cases(Device device, Padding padding) {
   std::vector<Shape> shapes = {{1, 1, 1, 67},  {1, 1, 67, 1},  {1, 1, 11, 131}, {1, 1, 131, 11}, {3, 1, 13, 17},
                                {1, 4, 23, 29}, {1, 7, 16, 12}, {1, 2, 17, 19},  {1, 3, 19, 23}};
   for (const std::int64_t n : {15, 16, 17, 31, 32, 33}) shapes.push_back({1, 1, n, 96 - n});
-  // Planes that fill a block's columns alone or two beside one another, or are a little wider.
-  for (const Shape& s :
-       {Shape{1, 1, 19, 241}, {1, 2, 17, 256}, {1, 3, 18, 128}, {1, 2, 17, 123}, {1, 3, 21, 257}, {1, 2, 17, 260}}) {
+  // Planes that fill a block's columns alone or two beside one another, or are a little wider; a narrow last strip.
+  for (const Shape& s : {Shape{1, 1, 19, 241},
+                         {1, 2, 17, 256},
+                         {1, 3, 18, 128},
+                         {1, 2, 17, 123},
+                         {1, 3, 21, 257},
+                         {1, 2, 17, 260},
+                         {1, 1, 19, 599}}) {
     shapes.push_back(s);
   }
   // The same for rows that refuse small images or widths that are no multiple of a vector.

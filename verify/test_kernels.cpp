@@ -15,7 +15,7 @@ namespace ssim::verify {
 namespace {
 
 // Rows of whole vectors, odd widths of one plane and two, a misaligned pointer, several planes and strips, planes that
-// fill a block's columns.
+// fill a block's columns, a narrow last strip.
 const CaseSpec kSet[] = {
     {{.batch = 1, .channels = 1, .height = 40, .width = 64}, "uniform"},
     {{.batch = 1, .channels = 1, .height = 37, .width = 53}, "uniform"},
@@ -26,6 +26,9 @@ const CaseSpec kSet[] = {
     {{.batch = 1, .channels = 1, .height = 20, .width = 255}, "uniform"},
     {{.batch = 1, .channels = 2, .height = 20, .width = 260}, "uniform"},
     {{.batch = 1, .channels = 2, .height = 20, .width = 257}, "uniform"},
+    {{.batch = 1, .channels = 3, .height = 20, .width = 257}, "uniform"},
+    {{.batch = 1, .channels = 1, .height = 20, .width = 600}, "uniform"},
+    {{.batch = 1, .channels = 1, .height = 20, .width = 599}, "uniform"},
     // Wide enough for large blocks.
     {{.batch = 1, .channels = 1, .height = 40, .width = 992}, "uniform"},
     {{.batch = 1, .channels = 1, .height = 40, .width = 991}, "uniform"},

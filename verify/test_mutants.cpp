@@ -31,7 +31,7 @@ struct Catch {
 };
 
 // Small, and yet of more tiles than one, of several planes, with a tail, and high enough for a second segment; the last
-// one's planes fill the columns that some kernels give them.
+// two's planes fill the columns that some kernels give them, or leave a narrow strip over.
 const CaseSpec kCases[] = {
     {{.batch = 2, .channels = 2, .height = 23, .width = 37}, "uniform"},
     {{.batch = 2, .channels = 2, .height = 23, .width = 37, .padding = Padding::valid}, "uniform"},
@@ -39,6 +39,7 @@ const CaseSpec kCases[] = {
     {{.batch = 1, .channels = 1, .height = 150, .width = 48}, "textured"},
     {{.batch = 1, .channels = 1, .height = 150, .width = 48, .padding = Padding::valid}, "uniform"},
     {{.batch = 1, .channels = 2, .height = 20, .width = 128}, "uniform"},
+    {{.batch = 1, .channels = 3, .height = 20, .width = 260}, "uniform"},
 };
 
 // A card has many more multiprocessors than the emulation, so that in the cases above a block does little: here each
@@ -46,6 +47,7 @@ const CaseSpec kCases[] = {
 const CaseSpec kLargeCases[] = {
     {{.batch = 64, .channels = 16, .height = 40, .width = 64}, "uniform"},
     {{.batch = 2, .channels = 3, .height = 1100, .width = 1028, .padding = Padding::valid}, "textured"},
+    {{.batch = 64, .channels = 3, .height = 72, .width = 260}, "uniform"},
 };
 
 std::vector<CaseSpec> cases_for(Device device) {

@@ -20,10 +20,14 @@ class FieldWarp {
   __device__ __forceinline__ void run() {
     Segment segment;
     bool ready = false;
-    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
+    for (int done = 0, index = 0; next_segment<kTails<AnyMaps>>(p_.plan, done, segment); ++index) {
       begin(segment);  // before the barrier, because it waits for memory
       if (!ready) sync_roles<kTrainThreads, Role::first>();
       ready = true;
+      if (kTails<AnyMaps> && uniform(flags_ & kOutside) != 0) {
+        pass(segment);
+        continue;
+      }
       step<0, false>(0);
       step<1, false>(0);
       for (int left = segment.outputs + 2;;) {
@@ -41,22 +45,22 @@ class FieldWarp {
 
   /// After a barrier of the block: does again what this warp and its gradient warp noted.
   __device__ __forceinline__ void repair() {
-    const int warp = static_cast<int>(threadIdx.x / 32);
+    const int warp = static_cast<int>(threadIdx.x / 32), of_strip = warp % kWarpsOfStrip<AnyMaps>;
     auto& buffer = reinterpret_cast<fallback::Buffer*>(&memory_.images.stage[0])[warp];
     const fallback::Images images{p_.x, p_.y, p_.width, p_.height, p_.margin, p_.c1, p_.c2};
     Segment segment;
-    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
+    for (int done = 0, index = 0; next_segment<kTails<AnyMaps>>(p_.plan, done, segment); ++index) {
       const Place place = place_of_warp<AnyMaps>(p_, segment.strip, warp);
       const int first = segment.first * kGroup, end = first + segment.outputs * kGroup;
       const int last = end < p_.height ? end : p_.height;
       if (memory_.repair[warp][index / 32] >> index % 32 & 1) {
-        const int own = warp % kWarpsOfStrip<AnyMaps> * kWarpColumns - kBefore<AnyMaps>,
-                  lane = static_cast<int>(threadIdx.x % 32);
+        const int own = of_strip * kWarpColumns - kBefore<AnyMaps>, lane = static_cast<int>(threadIdx.x % 32);
         const double loss = fallback::value(images, {place.plane, place.column + own, first, last}, buffer);
-        if (own + lane >= 0 && own + lane < kGradientColumns<AnyMaps>) memory_.done[threadIdx.x] += loss;
+        if (own + lane >= skipped_of_warp<AnyMaps>(p_, segment.strip, warp) && own + lane < kGradientColumns<AnyMaps>)
+          memory_.done[threadIdx.x] += loss;
       }
       if (memory_.repair[kFieldWarps + warp][index / 32] >> index % 32 & 1) {
-        const int own = warp % kWarpsOfStrip<AnyMaps> * kTilesOfWarp * 16;  // of the gradient warp
+        const int own = of_strip * kTilesOfWarp * 16;  // of the gradient warp
         fallback::gradient(images, {place.plane, place.column + own, first, last},
                            static_cast<float>(upstream(p_) * p_.inverse_count), p_.grad_x,
                            own + 32 <= kGradientColumns<AnyMaps> ? 32 : kGradientColumns<AnyMaps> - own, buffer);
@@ -67,9 +71,9 @@ class FieldWarp {
   __device__ __forceinline__ double total() const { return memory_.done[threadIdx.x]; }
 
  private:
-  // Bits of flags_; the first two stand for the lane's four columns g, g + 8, g + 16, g + 24.
+  // Bits of flags_; the first two stand for the lane's four columns g, g + 8, g + 16, g + 24, the next for a tile.
   static constexpr int kInside = 1, kCounts = 16;  // the fields are not zero; SSIM counts in this block
-  static constexpr int kAllInside = 256, kBegun = 512;
+  static constexpr int kAllInside = 256, kBegun = 1024, kOutside = 2048;
 
   __device__ __forceinline__ void begin(const Segment& segment) {
     const int warp = static_cast<int>(threadIdx.x / 32), lane = static_cast<int>(threadIdx.x % 32);
@@ -77,28 +81,59 @@ class FieldWarp {
     const bool any = place.plane < p_.plan.planes;
     const int first_of_warp = warp % kWarpsOfStrip<AnyMaps> * kWarpColumns;
     const int first = first_of_warp + lane / 4 - kBefore<AnyMaps>;
+    const int skipped = skipped_of_warp<AnyMaps>(p_, segment.strip, warp);
     flags_ = 0;
     for (int i = 0; i < 4; ++i) {
       const int own = first + 8 * i, column = place.column + own;
       const bool inside = any && column >= p_.margin && column < p_.width - p_.margin;
       if (inside) flags_ |= kInside << i;
-      if (inside && own >= 0 && own < kGradientColumns<AnyMaps>) flags_ |= kCounts << i;
+      if (inside && own >= skipped && own < kGradientColumns<AnyMaps>) flags_ |= kCounts << i;
     }
-    if (ballot(flags_ % kCounts == kCounts - 1) == 0xffffffffu) flags_ |= kAllInside;
+    for (int tile = 0; tile < 2; ++tile) {
+      const int both = 3 * kInside << 2 * tile;
+      if (ballot((flags_ & both) == both) == 0xffffffffu) flags_ |= kAllInside << tile;
+    }
+    const int column = place.column + first_of_warp - kBefore<AnyMaps>;
+    const bool outside =
+        kTails<AnyMaps> &&
+        (!any || column + (SSIM_DEFECT(tail_warps_idle) ? kWarpColumns : 0) >= p_.width || first_of_warp < skipped);
+    if (outside) flags_ |= kOutside;
     row_ = (segment.first - 1) * kGroup;
     pixels_row_ = PackedShiftedRow(shifted_row(p_.maps, place.plane, p_.height, p_.width, row_ - kGroup + lane / 4,
                                                place.column - p_.plan.before + first_of_warp + lane % 4 * 4));
     const Sample sample =
         plane_sample(sample_pixels(p_.x, p_.y, any ? place.plane : 0, p_.height, p_.width), p_.statistics.range);
     statistics_.begin(sample);
-    if (any && sample.bright) memory_.totals[threadIdx.x].x = kNotFinite;
+    if (any && !outside && sample.bright) memory_.totals[threadIdx.x].x = kNotFinite;
+  }
+
+  /// The steps of a segment for columns that are all outside: fields are zero, and only the others are kept company.
+  __device__ __forceinline__ void pass(const Segment& segment) {
+    constexpr int kChunk = 8, kChunks = kWarpColumns / kChunk, kRows = kFields * 2 * kGroup;
+    const int thread = current_thread(), lane = thread % 32;
+#pragma unroll 1
+    for (int i = 0; i < segment.outputs + 2 * kTrainLead; ++i) {
+      memory_.images.wait(taken_);
+      memory_.images.release(taken_++);
+      if (i < 2) continue;
+      const unsigned slot = made_ % kFieldStages;
+      if (made_ >= kFieldStages) mbarrier_wait(memory_.empty[slot], (made_ / kFieldStages & 1) ^ 1);
+      std::uint16_t* const fields = &memory_.fields[slot].half[0][0][0][0] + thread / 32 * kWarpColumns;
+#pragma unroll 1
+      for (int chunk = lane; chunk < kRows * kChunks; chunk += 32) {
+        *reinterpret_cast<uint4*>(fields + chunk / kChunks * (kFieldColumns + kPad) + chunk % kChunks * kChunk) = {};
+      }
+      sync_warp();
+      if (lane == 0) mbarrier_arrive(memory_.full[slot]);
+      ++made_;
+    }
   }
 
   /// left: outputs of this segment from here on. The first and the last are there for their neighbours' gradient alone.
   template <int kSlot, bool kOutput>
   __device__ __forceinline__ void step(int left) {
     const auto& stage = memory_.images.wait(taken_);
-    const bool plain = flags_ & kAllInside && row_ >= p_.margin && row_ + kGroup <= p_.height - p_.margin;
+    const bool rows_inside = row_ >= p_.margin && row_ + kGroup <= p_.height - p_.margin;
     const bool counted = left != 1 && flags_ & kBegun;
     const auto pixels = [&] {
       if constexpr (AnyMaps::kRowsApart) {
@@ -113,7 +148,7 @@ class FieldWarp {
           if (tile == 0 && made_ >= kFieldStages) {
             mbarrier_wait(memory_.empty[made_ % kFieldStages], (made_ / kFieldStages & 1) ^ 1);
           }
-          make(tile, out, plain, counted);
+          make(tile, out, rows_inside && flags_ & kAllInside << tile, counted);
         });
     if (AnyMaps::kRowsApart) pixels_row_.advance();
     if (kOutput) {

@@ -30,8 +30,12 @@ class GradientWarp {
     sync_roles<kTrainThreads, Role::second>();
     for (int i = kEarly; i < kTrainStages; ++i) load();
     Segment segment;
-    for (int done = 0; next_segment(p_.plan, done, segment);) {
+    for (int done = 0; next_segment<kTails<AnyMaps>>(p_.plan, done, segment);) {
       begin(segment);
+      if (kTails<AnyMaps> && uniform(columns_) <= 0) {  // of lane 0, whose are the first
+        pass(segment);
+        continue;
+      }
       step<0, false>();
       step<1, false>();
       for (int left = segment.outputs;;) {
@@ -81,11 +85,26 @@ class GradientWarp {
     }
     const int column = place.column + warp() % kWarpsOfStrip<AnyMaps> * kTilesOfWarp * 16 + lane / 4 * 2;
     const int row = segment.first * kGroup + lane % 4;
-    columns_ = any ? p_.width - column : 0;
+    const bool others =
+        warp() % kWarpsOfStrip<AnyMaps> * kTilesOfWarp * 16 < skipped_of_warp<AnyMaps>(p_, segment.strip, warp());
+    columns_ = any && !others ? p_.width - column : 0;
     rows_ = p_.height - row;
     const std::int64_t row_of_all = static_cast<std::int64_t>(place.plane) * p_.height + row;
     out_ = p_.grad_x + row_of_all * p_.width + column;
     row_ = PackedShiftedRow(shifted_row(p_.maps, place.plane, p_.height, p_.width, row, 0));
+  }
+
+  /// The steps of a segment for columns that are all outside.
+  __device__ __forceinline__ void pass(const Segment& segment) {
+#pragma unroll 1
+    for (int i = 0; i < segment.outputs + 2; ++i) {
+      const unsigned slot = taken_ % kFieldStages;
+      mbarrier_wait(memory_.full[slot], taken_ / kFieldStages & 1);
+      if (threadIdx.x % 32 == 0) mbarrier_arrive(memory_.empty[slot]);
+      release(used());
+      ++taken_;
+    }
+    for (int i = 0; i < kTrainLead; ++i) release(used() + i);
   }
 
   /// Takes the next 8 rows of fields into slot kSlot; with kOutput writes the gradient of the 8 rows before them.

@@ -7,6 +7,7 @@
 // whatever the shape; a share that begins inside of a strip begins its sums anew.
 #pragma once
 
+#include <climits>
 #include <cstdint>
 
 #include "primitives.cuh"
@@ -27,6 +28,19 @@ struct Plan {
   int share, longer;              // blocks before `longer` take share + 1 steps, the others share
 };
 
+/// The last strip of each plane, where it is narrower than the others. Its steps take less time, so they are a line of
+/// their own, which the last blocks share.
+struct Tails {
+  int first_block;  // INT_MAX: there is no such line
+  int column;       // of their first outputs
+  int skipped;      // of two beside one another, columns before those of the second: what there is lies in other warps
+  int share, longer;  // as a plan's
+};
+
+struct PlanWithTails : Plan {
+  Tails tails = {INT_MAX, 0, 0, 0, 0};
+};
+
 /// Steps of all strips.
 inline std::int64_t line_length(const Plan& p) {
   const std::int64_t strips = static_cast<std::int64_t>(p.planes) * p.strips;
@@ -42,16 +56,52 @@ inline void divide(Plan& plan, std::int64_t blocks) {
   plan.longer = static_cast<int>(line_length(plan) % blocks);
 }
 
+/// Shares `blocks` out between whole strips and tails, if that ends no later than equal shares of all: a step of tails
+/// takes `cost` of one of whole strips.
+inline void divide_tails(PlanWithTails& plan, double cost, int skipped, std::int64_t blocks) {
+  if (cost >= 1 || plan.strips < 2 || blocks < 2) return;
+  Plan whole = plan, tail = plan;
+  whole.strips -= 1;
+  tail.strips = 1;
+  const std::int64_t whole_length = line_length(whole), tail_length = line_length(tail);
+  const auto longest = [](std::int64_t length, std::int64_t of) { return static_cast<double>((length + of - 1) / of); };
+  const auto end = [&](std::int64_t first_block) {
+    const double a = longest(whole_length, first_block), b = cost * longest(tail_length, blocks - first_block);
+    return a > b ? a : b;
+  };
+  auto first_block =
+      static_cast<std::int64_t>(static_cast<double>(blocks * whole_length) /
+                                (static_cast<double>(whole_length) + cost * static_cast<double>(tail_length)));
+  if (first_block < 1) first_block = 1;
+  if (first_block > blocks - 1) first_block = blocks - 1;
+  if (first_block + 1 < blocks && end(first_block + 1) < end(first_block)) ++first_block;
+  if (end(first_block) > longest(line_length(plan), blocks)) return;
+  divide(whole, first_block);
+  divide(tail, blocks - first_block);
+  static_cast<Plan&>(plan) = whole;
+  plan.tails = {static_cast<int>(first_block), plan.origin_column + whole.strips * plan.strip_columns,
+                plan.together > 1 ? skipped : 0, tail.share, tail.longer};
+}
+
 /// Consecutive groups of output rows of strips that are taken together.
 struct Segment {
   int strip, first, outputs;  // the first strip of all planes', group and number of groups
 };
 
 /// The next segment with any output of a block's share, of which `done` steps have been handed out. False at the end.
-__device__ __forceinline__ bool next_segment(const Plan& p, int& done, Segment& segment) {
-  const int block = blockIdx.x, fill = 2 * p.lead;
-  const int begin = block * p.share + (block < p.longer ? block : p.longer);
-  const int share = p.share + (block < p.longer ? 1 : 0);
+template <bool kTails = false, typename AnyPlan>
+__device__ __forceinline__ bool next_segment(const AnyPlan& p, int& done, Segment& segment) {
+  int block = blockIdx.x, least = p.share, longer = p.longer;
+  const int fill = 2 * p.lead;
+  if constexpr (kTails) {
+    if (block >= p.tails.first_block) {
+      block -= p.tails.first_block;
+      least = p.tails.share;
+      longer = p.tails.longer;
+    }
+  }
+  const int begin = block * least + (block < longer ? block : longer);
+  const int share = least + (block < longer ? 1 : 0);
   while (done < share) {
     const unsigned at = begin + done, length_of_strip = p.groups + fill;
     const unsigned strip = at / length_of_strip;
@@ -73,10 +123,23 @@ struct Place {
 };
 
 /// The plane may be one behind the last, where strips taken together do not come out even.
-__device__ __forceinline__ Place place_of(const Plan& p, int strip) {
+template <bool kTails = false, typename AnyPlan>
+__device__ __forceinline__ Place place_of(const AnyPlan& p, int strip) {
+  if constexpr (kTails) {
+    if (static_cast<int>(blockIdx.x) >= p.tails.first_block) {
+      return {strip, p.tails.column - strip % 2 * p.tails.skipped - (SSIM_DEFECT(tail_misplaced) ? 4 : 0)};
+    }
+  }
   const unsigned plane = static_cast<unsigned>(strip) / static_cast<unsigned>(p.strips);
   const int own = strip - static_cast<int>(plane) * p.strips;
   return {static_cast<int>(plane), p.origin_column + own * p.strip_columns};
+}
+
+/// Columns of a strip that come before its own.
+__device__ __forceinline__ int skipped(const PlanWithTails& p, int strip) {
+  return static_cast<int>(blockIdx.x) >= p.tails.first_block && !SSIM_DEFECT(tail_half_forgotten)
+             ? strip % 2 * p.tails.skipped
+             : 0;
 }
 
 /// Where the next load goes: 2 `lead` more groups than outputs, from `lead` above the first.
@@ -87,12 +150,13 @@ struct Cursor {
 
   __device__ __forceinline__ void begin() { done = left = 0; }
 
-  __device__ __forceinline__ bool advance(const Plan& p) {
+  template <bool kTails = false, typename AnyPlan>
+  __device__ __forceinline__ bool advance(const AnyPlan& p) {
     if (left == 0) {
       Segment segment;
-      if (!next_segment(p, done, segment)) return false;
+      if (!next_segment<kTails>(p, done, segment)) return false;
       for (int i = 0; i < kStrips; ++i) {
-        place[i] = place_of(p, segment.strip + i);
+        place[i] = place_of<kTails>(p, segment.strip + i);
         place[i].column -= p.before;
       }
       row = p.origin_row + (segment.first - p.lead - 1) * kGroup;

@@ -72,16 +72,19 @@ inline StatisticsParameters statistics_parameters(const Problem& problem) {
 }
 
 /// What a kernel needs to know. Rows and columns are those of the image.
-struct Parameters {
+template <typename AnyPlan>
+struct ParametersOf {
   const float *x, *y;
   int width, height;
   int margin;  // positions nearer to the edge do not count
-  Plan plan;
+  AnyPlan plan;
   StatisticsParameters statistics;
   float c1, c2;  // of the formula
   double inverse_count;
   MeanSum mean;
 };
+
+using Parameters = ParametersOf<Plan>;
 
 /// With what the feed needs.
 template <typename Base, typename Maps>
@@ -90,14 +93,15 @@ struct WithMaps : Base {
 };
 
 /// All of it but the maps, for a plan that is not divided yet.
-inline void fill(Parameters& p, const Problem& problem, const Arguments& arguments, const Plan& plan,
-                 std::int64_t blocks) {
+template <typename AnyPlan>
+void fill(ParametersOf<AnyPlan>& p, const Problem& problem, const Arguments& arguments, const Plan& plan,
+          std::int64_t blocks) {
   p.x = arguments.x;
   p.y = arguments.y;
   p.width = static_cast<int>(problem.width);
   p.height = static_cast<int>(problem.height);
   p.margin = problem.padding == Padding::valid ? kHalo : 0;
-  p.plan = plan;
+  static_cast<Plan&>(p.plan) = plan;
   divide(p.plan, blocks);
   p.statistics = statistics_parameters(problem);
   p.c1 = problem.c1;

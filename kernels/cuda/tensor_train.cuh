@@ -4,8 +4,8 @@
 // Eight warps make the statistics of 256 columns as the forward kernel does (tensor_statistics.cuh), turn each position
 // into SSIM and the three fields of the gradient (pixel.hpp: F = gd + gs, q, r), and hand these over, split into hi and
 // lo, through a ring in shared memory. Eight more warps convolve the fields of 240 of these columns the same way, one
-// step behind (or otherwise: NarrowStrips, WholePlanes), and combine them with the pixels that are
-// still in the ring of images:
+// step behind (or otherwise: NarrowStrips, WholePlanes; narrow last strips: Tails in tensor_plan.cuh), and combine them
+// with the pixels that are still in the ring of images:
 //   d mean / d x = (4 / f) (G * F~ + scale (d G * q~ + s' G * r~)) / positions
 // where f = kFieldScale, tilde = fields in the units of the statistics, s' = s less the pivot. Nothing passes through
 // device memory but the images and the gradient: 12 bytes an element.

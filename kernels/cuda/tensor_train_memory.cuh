@@ -43,16 +43,19 @@ inline constexpr int kBefore = AnyMaps::kWhole ? 0 : kReach;
 template <typename AnyMaps>
 inline constexpr int kGradientColumns = kFieldColumns / AnyMaps::kStrips - 2 * kBefore<AnyMaps>;
 
+/// Whether warps of the last strip of a plane whose columns are all outside of the image leave its steps out.
+template <typename AnyMaps>
+inline constexpr bool kTails = !AnyMaps::kWhole;
+
 template <typename AnyMaps>
 inline constexpr int kTrainAskers = AnyMaps::kRowsApart ? kGradientWarps / 2 : 1;
-
 /// Fields are largest where images are flat: 1 / (2 C2) = 556 for q~, about twice that for F~ of images in [0, 1].
 inline constexpr float kFieldScale = 8;
 
 /// Segments of a block's share: that many bits remember which of them are to be repaired.
 inline constexpr int kMostSegments = 256;
 
-struct TrainParameters : Parameters {
+struct TrainParameters : ParametersOf<PlanWithTails> {
   double unit;  // 4 / (kFieldScale * positions)
   const float* weight;
   float* grad_x;
@@ -82,7 +85,7 @@ struct GradientConstants {
 
 template <typename AnyMaps>
 struct TrainMemory {
-  TensorRing<kFieldBoxes, kTrainStages, kTrainAskers<AnyMaps>, AnyMaps::kStrips> images;
+  TensorRing<kFieldBoxes, kTrainStages, kTrainAskers<AnyMaps>, AnyMaps::kStrips, kTails<AnyMaps>> images;
   alignas(16) std::uint16_t first_pad[kPad];
   FieldStage fields[kFieldStages];
   Mbarrier full[kFieldStages], empty[kFieldStages];
@@ -98,7 +101,17 @@ struct TrainMemory {
 /// Where a warp's strip begins, of eight warps for all columns. The plane may be one behind the last.
 template <typename AnyMaps>
 __device__ __forceinline__ Place place_of_warp(const TrainParameters& p, int strip, int warp) {
-  return place_of(p.plan, strip + (AnyMaps::kStrips > 1 ? warp / kWarpsOfBox : 0));
+  return place_of<kTails<AnyMaps>>(p.plan, strip + (AnyMaps::kStrips > 1 ? warp / kWarpsOfBox : 0));
+}
+
+/// Its columns before those that are its own.
+template <typename AnyMaps>
+__device__ __forceinline__ int skipped_of_warp(const TrainParameters& p, int strip, int warp) {
+  if constexpr (kTails<AnyMaps> && AnyMaps::kStrips > 1) {
+    return skipped(p.plan, strip + warp / kWarpsOfBox);
+  } else {
+    return 0;
+  }
 }
 
 /// Whole warp: segment number `index` of the share needs repair.
