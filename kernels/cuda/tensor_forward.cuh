@@ -63,6 +63,11 @@ class ForwardWarp {
     here().rows_left = p_.height - 2 * p_.margin - segment.first * kGroup;
   }
 
+  /// Whole warp: whether none of its columns counts in this segment. With `some`, whether any does not.
+  __device__ __forceinline__ bool outside(bool some) {
+    return some ? ballot(here().counts == 15) != 0xffffffffu : ballot(here().counts != 0) == 0;
+  }
+
   template <int kSlot, bool kOutput, typename AnyFeed>
   __device__ __forceinline__ void step(AnyFeed& feed, const Zeros& zeros) {
     const auto& stage = feed.acquire();
@@ -198,16 +203,24 @@ __device__ __forceinline__ double forward(const ForwardParameters<Feed>& p, Feed
     warp.begin(segment, sampled);
     if (!ready) feed.ready();
     ready = true;
-    warp.template step<0, false>(feed, memory.zeros);
-    warp.template step<1, false>(feed, memory.zeros);
-    for (int left = segment.outputs;;) {
-      warp.template step<0, true>(feed, memory.zeros);
-      if (--left == 0) break;
-      warp.template step<1, true>(feed, memory.zeros);
+    if (Feed::kBoxes > 1 && warp.outside(SSIM_DEFECT(tail_warps_idle))) {  // leaves its scheduler to the others
+#pragma unroll 1
+      for (int left = segment.outputs + 2; left > 0; --left) {
+        feed.acquire();
+        feed.release(0);
+      }
+    } else {
+      warp.template step<0, false>(feed, memory.zeros);
+      warp.template step<1, false>(feed, memory.zeros);
+      for (int left = segment.outputs;;) {
+        warp.template step<0, true>(feed, memory.zeros);
+        if (--left == 0) break;
+        warp.template step<1, true>(feed, memory.zeros);
+        warp.flush();
+        if (--left == 0) break;
+      }
       warp.flush();
-      if (--left == 0) break;
     }
-    warp.flush();
     warp.end(segment);
     more = next_segment(p.plan, done, segment);
     if (more) sampled = Warp::ask(p, segment);
