@@ -25,7 +25,7 @@ def main() -> int:
     import torch
 
     from bench.packages import our_operator
-    from frontdoor.commit import identify
+    from frontdoor.commit import identify, label
 
     if args.device == "cuda" and not torch.cuda.is_available():
         print("timeline: --device cuda: torch sees no CUDA device", file=sys.stderr)
@@ -54,8 +54,7 @@ def main() -> int:
     profiler = torch.profiler.profile(activities=activities) if args.trace else contextlib.nullcontext()
     with profiler:
         if args.trace:
-            known, dirty = identify()
-            profiler.add_metadata("commit", f"{known or 'unknown'}{'-dirty' if dirty else ''}")
+            profiler.add_metadata("commit", label(*identify()))
         if args.device == "cuda" and not args.trace:
             torch.cuda.profiler.start()
         for number in range(args.steps):

@@ -35,3 +35,8 @@ def identify() -> tuple[str | None, bool | None]:
     if given:
         return given.removesuffix("-dirty"), given.endswith("-dirty")
     return None, None
+
+
+def label(commit: str | None, dirty: bool | None) -> str:
+    """As files and reports name it: `-dirty` behind a commit with edits, `unknown` where there is none."""
+    return f"{commit or 'unknown'}{'-dirty' if dirty else ''}"

@@ -30,7 +30,7 @@ class Context:
         env["PYTHONPATH"] = os.pathsep.join(p for p in (str(BUILD / "python"), os.environ.get("PYTHONPATH", "")) if p)
         known, dirty = commit.identify()
         if known:
-            env["SUITE_COMMIT"] = known + ("-dirty" if dirty else "")
+            env["SUITE_COMMIT"] = commit.label(known, dirty)
         return env
 
     @property

@@ -90,7 +90,7 @@ def pack(command: str, name: str, folder: Path | None) -> Path:
 
 def checkout() -> Tree:
     known, dirty = commit.identify()
-    return Tree("this checkout", ROOT, BUILD, known and known + ("-dirty" if dirty else ""))
+    return Tree("this checkout", ROOT, BUILD, known and commit.label(known, dirty))
 
 
 def find(command: str, name: str) -> Tree:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import jinja2
 
+from frontdoor.commit import label
+
 HERE = Path(__file__).resolve().parent
 FILE, PAGE = "accuracy.json", "accuracy.md"
 NEEDED = ("device", "name", "class", "cases", "failures", "mean", "mean_at", "loss", "mean_share")
@@ -40,7 +42,7 @@ def load(folder: Path) -> dict | None:
 
 def commit(found: dict) -> str:
     environment = found["environment"]
-    return str(environment.get("commit") or "unknown") + ("-dirty" if environment.get("dirty") else "")
+    return label(environment.get("commit"), environment.get("dirty"))
 
 
 def _number(value: float | None) -> str:

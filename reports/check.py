@@ -17,6 +17,8 @@ import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from frontdoor.commit import label
+
 WATCHED = ("kernels", "bench")
 OF_OTHERS = (".png", ".svg", ".nsys-rep")
 # Errors do not depend on bench/, but on what they are measured with.
@@ -51,7 +53,7 @@ class File:
 
 def _of_environment(environment: dict) -> str | None:
     known = environment.get("commit")
-    return known and str(known) + ("-dirty" if environment.get("dirty") else "")
+    return known and label(known, environment.get("dirty"))
 
 
 def commits_of(path: Path) -> list[str]:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jinja2
 
+from frontdoor.commit import label
 from reports import claims as judging
 from reports import accuracy, calibration, quote, verdict
 from reports.assemble import assemble
@@ -273,7 +274,7 @@ def markdown(
 
 def _commit(report: dict) -> str:
     environment = report["environment"]
-    return str(environment.get("commit") or "unknown") + ("-dirty" if environment.get("dirty") else "")
+    return label(environment.get("commit"), environment.get("dirty"))
 
 
 def comma_separated(report: dict) -> str:

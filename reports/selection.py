@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from frontdoor.commit import label
 from reports import quote
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,7 +81,7 @@ class Source:
         about = [known.get("device_name") or known.get("cpu") or "unknown device"]
         if known.get("driver"):
             about.append(f"driver {known['driver']}")
-        commit = str(known.get("commit") or "unknown")[:12] + ("-dirty" if known.get("dirty") else "")
+        commit = label(str(known.get("commit") or "")[:12], known.get("dirty"))
         about += [f"commit {commit}", str(known.get("date") or "no date")[:10]]
         rows = f" --rows {self.rows}" if self.rows else ""
         return f"// source {self.of.text()}: {self.where()}{rows} ({', '.join(about)})"

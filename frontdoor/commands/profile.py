@@ -222,8 +222,7 @@ def _page(context, args, timeline: str) -> int:
     """Every CUDA row in both modes. What was profiled before an interruption is in the page."""
     from frontdoor import commit, ncu
 
-    known, dirty = commit.identify()
-    known = f"{known or 'unknown'}{'-dirty' if dirty else ''}"
+    known = commit.label(*commit.identify())
     card = _card()
     head = ["# Profiles of every CUDA row", ""]
     head += [
