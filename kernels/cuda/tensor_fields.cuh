@@ -116,17 +116,25 @@ class FieldWarp {
       memory_.images.wait(taken_);
       memory_.images.release(taken_++);
       if (i < 2) continue;
-      const unsigned slot = made_ % kFieldStages;
-      if (made_ >= kFieldStages) mbarrier_wait(memory_.empty[slot], (made_ / kFieldStages & 1) ^ 1);
-      std::uint16_t* const fields = &memory_.fields[slot].half[0][0][0][0] + thread / 32 * kWarpColumns;
+      wait_for_stage();
+      std::uint16_t* const fields = &memory_.fields[made_ % kFieldStages].half[0][0][0][0] + thread / 32 * kWarpColumns;
 #pragma unroll 1
       for (int chunk = lane; chunk < kRows * kChunks; chunk += 32) {
         *reinterpret_cast<uint4*>(fields + chunk / kChunks * (kFieldColumns + kPad) + chunk % kChunks * kChunk) = {};
       }
-      sync_warp();
-      if (lane == 0) mbarrier_arrive(memory_.full[slot]);
-      ++made_;
+      hand_over();
     }
+  }
+
+  /// Until gradient warps have read what lies where the next fields go.
+  __device__ __forceinline__ void wait_for_stage() {
+    if (made_ >= kFieldStages) mbarrier_wait(memory_.empty[made_ % kFieldStages], (made_ / kFieldStages & 1) ^ 1);
+  }
+
+  __device__ __forceinline__ void hand_over() {
+    sync_warp();
+    if (current_thread() % 32 == 0) mbarrier_arrive(memory_.full[made_ % kFieldStages]);
+    ++made_;
   }
 
   /// left: outputs of this segment from here on. The first and the last are there for their neighbours' gradient alone.
@@ -145,16 +153,12 @@ class FieldWarp {
     statistics_.step<kSlot, kOutput, false>(
         pixels(), [&](unsigned) { memory_.images.release(taken_++); },
         [&](int tile, float(&out)[kStatistics][4]) {
-          if (tile == 0 && made_ >= kFieldStages) {
-            mbarrier_wait(memory_.empty[made_ % kFieldStages], (made_ / kFieldStages & 1) ^ 1);
-          }
+          if (tile == 0) wait_for_stage();
           make(tile, out, rows_inside && flags_ & kAllInside << tile, counted);
         });
     if (AnyMaps::kRowsApart) pixels_row_.advance();
     if (kOutput) {
-      sync_warp();
-      if (current_thread() % 32 == 0) mbarrier_arrive(memory_.full[made_ % kFieldStages]);
-      ++made_;
+      hand_over();
       row_ += kGroup;
       flags_ |= kBegun;
     }

@@ -44,7 +44,7 @@ class GradientWarp {
         step<1, true>();
         if (--left == 0) break;
       }
-      for (int i = 0; i < kTrainLead; ++i) release(used() + i);  // the last groups of images have no gradient here
+      release_last();
       if (ballot(!is_finite(check_)) != 0) note(memory_, own().index);
     }
   }
@@ -104,6 +104,11 @@ class GradientWarp {
       release(used());
       ++taken_;
     }
+    release_last();
+  }
+
+  /// The last groups of a segment's images have no gradient here.
+  __device__ __forceinline__ void release_last() {
     for (int i = 0; i < kTrainLead; ++i) release(used() + i);
   }
 

@@ -84,15 +84,16 @@ Cost train_cost(const Problem& p, Mode) {
 template <typename AnyMaps>
 Status train(const Problem& problem, const Arguments& arguments) {
   TrainParametersWith<AnyMaps> p{};
-  fill(p, problem, arguments, plan(problem), blocks(problem));
+  const std::int64_t count = blocks(problem);
+  fill(p, problem, arguments, plan(problem), count);
   p.unit = 4 / kFieldScale * p.inverse_count;
   p.weight = arguments.weight;
   p.grad_x = arguments.grad_x;
-  if (kTails<AnyMaps>) divide_tails(p.plan, cost_of_tail(p.plan, problem), kBoxColumns / 2, blocks(problem));
+  if (kTails<AnyMaps>) divide_tails(p.plan, cost_of_tail(p.plan, problem), kBoxColumns / 2, count);
   const Status status = make_maps(p.maps, problem, arguments);
   if (!status) return status;
-  return launch("tensor_train", tensor_train<AnyMaps>, dim3(static_cast<unsigned>(blocks(problem))),
-                dim3(kTrainThreads), sizeof(TrainMemory<AnyMaps>), arguments.stream, p);
+  return launch("tensor_train", tensor_train<AnyMaps>, dim3(static_cast<unsigned>(count)), dim3(kTrainThreads),
+                sizeof(TrainMemory<AnyMaps>), arguments.stream, p);
 }
 
 template <typename AnyMaps>
