@@ -11,7 +11,7 @@ inline constexpr int kMostResident = 3;  // blocks of four warps on a multiproce
 
 /// Stages that tensor copies fill and warps empty. Loads are numbered from 0. Each box is a strip of its own, or all
 /// are one that is as wide (kStrips = 1).
-template <int kBoxes, int kStages, int kAskers, int kStrips, bool kTails = false>
+template <int kBoxes, int kStages, int kAskers, int kStrips>
 struct TensorRing {
   static_assert(kAskers == 1 || kAskers == 4);
 
@@ -45,7 +45,7 @@ struct TensorRing {
     Cursor<kStrips> at = own.cursor;
     const unsigned index = uniform(own.started), slot = index % kStages;
     sync_warp();
-    if (!at.template advance<kTails>(plan)) return false;
+    if (!at.advance(plan)) return false;
     if (threadIdx.x % 32 == 0) {
       own.cursor = at;
       own.started = index + 1;

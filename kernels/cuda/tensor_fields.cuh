@@ -20,7 +20,7 @@ class FieldWarp {
   __device__ __forceinline__ void run() {
     Segment segment;
     bool ready = false;
-    for (int done = 0, index = 0; next_segment<kTails<AnyMaps>>(p_.plan, done, segment); ++index) {
+    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
       begin(segment);  // before the barrier, because it waits for memory
       if (!ready) sync_roles<kTrainThreads, Role::first>();
       ready = true;
@@ -49,7 +49,7 @@ class FieldWarp {
     auto& buffer = reinterpret_cast<fallback::Buffer*>(&memory_.images.stage[0])[warp];
     const fallback::Images images{p_.x, p_.y, p_.width, p_.height, p_.margin, p_.c1, p_.c2};
     Segment segment;
-    for (int done = 0, index = 0; next_segment<kTails<AnyMaps>>(p_.plan, done, segment); ++index) {
+    for (int done = 0, index = 0; next_segment(p_.plan, done, segment); ++index) {
       const Place place = place_of_warp<AnyMaps>(p_, segment.strip, warp);
       const int first = segment.first * kGroup, end = first + segment.outputs * kGroup;
       const int last = end < p_.height ? end : p_.height;

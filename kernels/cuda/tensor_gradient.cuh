@@ -30,7 +30,7 @@ class GradientWarp {
     sync_roles<kTrainThreads, Role::second>();
     for (int i = kEarly; i < kTrainStages; ++i) load();
     Segment segment;
-    for (int done = 0; next_segment<kTails<AnyMaps>>(p_.plan, done, segment);) {
+    for (int done = 0; next_segment(p_.plan, done, segment);) {
       begin(segment);
       if (kTails<AnyMaps> && uniform(columns_) <= 0) {  // of lane 0, whose are the first
         pass(segment);

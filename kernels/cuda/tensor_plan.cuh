@@ -9,6 +9,7 @@
 
 #include <climits>
 #include <cstdint>
+#include <type_traits>
 
 #include "primitives.cuh"
 #include "tensor_operands.cuh"
@@ -40,6 +41,9 @@ struct Tails {
 struct PlanWithTails : Plan {
   Tails tails = {INT_MAX, 0, 0, 0, 0};
 };
+
+template <typename AnyPlan>
+inline constexpr bool kHasTails = std::is_same_v<AnyPlan, PlanWithTails>;
 
 /// Steps of all strips.
 inline std::int64_t line_length(const Plan& p) {
@@ -89,11 +93,11 @@ struct Segment {
 };
 
 /// The next segment with any output of a block's share, of which `done` steps have been handed out. False at the end.
-template <bool kTails = false, typename AnyPlan>
+template <typename AnyPlan>
 __device__ __forceinline__ bool next_segment(const AnyPlan& p, int& done, Segment& segment) {
   int block = blockIdx.x, least = p.share, longer = p.longer;
   const int fill = 2 * p.lead;
-  if constexpr (kTails) {
+  if constexpr (kHasTails<AnyPlan>) {
     if (block >= p.tails.first_block) {
       block -= p.tails.first_block;
       least = p.tails.share;
@@ -123,9 +127,9 @@ struct Place {
 };
 
 /// The plane may be one behind the last, where strips taken together do not come out even.
-template <bool kTails = false, typename AnyPlan>
+template <typename AnyPlan>
 __device__ __forceinline__ Place place_of(const AnyPlan& p, int strip) {
-  if constexpr (kTails) {
+  if constexpr (kHasTails<AnyPlan>) {
     if (static_cast<int>(blockIdx.x) >= p.tails.first_block) {
       return {strip, p.tails.column - strip % 2 * p.tails.skipped - (SSIM_DEFECT(tail_misplaced) ? 4 : 0)};
     }
@@ -150,13 +154,13 @@ struct Cursor {
 
   __device__ __forceinline__ void begin() { done = left = 0; }
 
-  template <bool kTails = false, typename AnyPlan>
+  template <typename AnyPlan>
   __device__ __forceinline__ bool advance(const AnyPlan& p) {
     if (left == 0) {
       Segment segment;
-      if (!next_segment<kTails>(p, done, segment)) return false;
+      if (!next_segment(p, done, segment)) return false;
       for (int i = 0; i < kStrips; ++i) {
-        place[i] = place_of<kTails>(p, segment.strip + i);
+        place[i] = place_of(p, segment.strip + i);
         place[i].column -= p.before;
       }
       row = p.origin_row + (segment.first - p.lead - 1) * kGroup;

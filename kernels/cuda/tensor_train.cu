@@ -89,7 +89,9 @@ Status train(const Problem& problem, const Arguments& arguments) {
   p.unit = 4 / kFieldScale * p.inverse_count;
   p.weight = arguments.weight;
   p.grad_x = arguments.grad_x;
-  if (kTails<AnyMaps>) divide_tails(p.plan, cost_of_tail(p.plan, problem), kBoxColumns / 2, count);
+  if constexpr (kTails<AnyMaps>) {
+    divide_tails(p.plan, cost_of_tail(p.plan, problem), kBoxColumns / 2, count);
+  }
   const Status status = make_maps(p.maps, problem, arguments);
   if (!status) return status;
   return launch("tensor_train", tensor_train<AnyMaps>, dim3(static_cast<unsigned>(count)), dim3(kTrainThreads),

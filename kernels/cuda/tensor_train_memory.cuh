@@ -43,9 +43,11 @@ inline constexpr int kBefore = AnyMaps::kWhole ? 0 : kReach;
 template <typename AnyMaps>
 inline constexpr int kGradientColumns = kFieldColumns / AnyMaps::kStrips - 2 * kBefore<AnyMaps>;
 
-/// Whether warps of the last strip of a plane whose columns are all outside of the image leave its steps out.
+/// Whole planes have no last strip. Of others, warps whose columns are all outside of the image leave its steps out.
 template <typename AnyMaps>
-inline constexpr bool kTails = !AnyMaps::kWhole;
+using PlanFor = std::conditional_t<AnyMaps::kWhole, Plan, PlanWithTails>;
+template <typename AnyMaps>
+inline constexpr bool kTails = kHasTails<PlanFor<AnyMaps>>;
 
 template <typename AnyMaps>
 inline constexpr int kTrainAskers = AnyMaps::kRowsApart ? kGradientWarps / 2 : 1;
@@ -55,17 +57,19 @@ inline constexpr float kFieldScale = 8;
 /// Segments of a block's share: that many bits remember which of them are to be repaired.
 inline constexpr int kMostSegments = 256;
 
-struct TrainParameters : ParametersOf<PlanWithTails> {
+template <typename AnyPlan>
+struct TrainParameters : ParametersOf<AnyPlan> {
   double unit;  // 4 / (kFieldScale * positions)
   const float* weight;
   float* grad_x;
 };
 
 template <typename AnyMaps>
-using TrainParametersWith = WithMaps<TrainParameters, AnyMaps>;
+struct TrainParametersWith : WithMaps<TrainParameters<PlanFor<AnyMaps>>, AnyMaps> {};  // a short name in profiles
 
 /// What multiplies the gradient.
-__device__ __forceinline__ double upstream(const TrainParameters& p) {
+template <typename AnyPlan>
+__device__ __forceinline__ double upstream(const TrainParameters<AnyPlan>& p) {
   return p.weight ? static_cast<double>(*p.weight) : 1.0;
 }
 
@@ -85,7 +89,7 @@ struct GradientConstants {
 
 template <typename AnyMaps>
 struct TrainMemory {
-  TensorRing<kFieldBoxes, kTrainStages, kTrainAskers<AnyMaps>, AnyMaps::kStrips, kTails<AnyMaps>> images;
+  TensorRing<kFieldBoxes, kTrainStages, kTrainAskers<AnyMaps>, AnyMaps::kStrips> images;
   alignas(16) std::uint16_t first_pad[kPad];
   FieldStage fields[kFieldStages];
   Mbarrier full[kFieldStages], empty[kFieldStages];
@@ -100,13 +104,13 @@ struct TrainMemory {
 
 /// Where a warp's strip begins, of eight warps for all columns. The plane may be one behind the last.
 template <typename AnyMaps>
-__device__ __forceinline__ Place place_of_warp(const TrainParameters& p, int strip, int warp) {
-  return place_of<kTails<AnyMaps>>(p.plan, strip + (AnyMaps::kStrips > 1 ? warp / kWarpsOfBox : 0));
+__device__ __forceinline__ Place place_of_warp(const TrainParametersWith<AnyMaps>& p, int strip, int warp) {
+  return place_of(p.plan, strip + (AnyMaps::kStrips > 1 ? warp / kWarpsOfBox : 0));
 }
 
 /// Its columns before those that are its own.
 template <typename AnyMaps>
-__device__ __forceinline__ int skipped_of_warp(const TrainParameters& p, int strip, int warp) {
+__device__ __forceinline__ int skipped_of_warp(const TrainParametersWith<AnyMaps>& p, int strip, int warp) {
   if constexpr (kTails<AnyMaps> && AnyMaps::kStrips > 1) {
     return skipped(p.plan, strip + warp / kWarpsOfBox);
   } else {
