@@ -26,6 +26,7 @@
   defect(term_dropped, gradient) \
   defect(pivot_not_moved, oracle) \
   defect(lo_dropped, oracle) \
+  defect(dark_ignored, gradient) \
   /* borders, tails, seams */ \
   defect(halo_right, oracle) \
   defect(valid_border_off, oracle) \

@@ -135,6 +135,7 @@ const std::string& Case::input_class() const { return state_->input_class; }
 std::uint64_t Case::seed() const { return state_->seed; }
 std::int64_t Case::offset() const { return state_->offset; }
 const std::string& Case::test() const { return state_->test; }
+void Case::set_test(const std::string& test) { state_->test = test; }
 const float* Case::x() const { return state_->x.as<const float>(); }
 const float* Case::y() const { return state_->y.as<const float>(); }
 

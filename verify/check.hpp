@@ -34,6 +34,7 @@ class Case {
   const float* y() const;
   /// The test that it is made for; "" where case_name() names it.
   const std::string& test() const;
+  void set_test(const std::string& test);  // rows share a case, and each test of them has a name of its own
 
   struct State;
   State& state() const { return *state_; }

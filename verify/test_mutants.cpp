@@ -38,6 +38,7 @@ const CaseSpec kCases[] = {
     {{.batch = 1, .channels = 2, .height = 40, .width = 44}, "smooth"},
     {{.batch = 1, .channels = 1, .height = 150, .width = 48}, "textured"},
     {{.batch = 1, .channels = 1, .height = 150, .width = 48, .padding = Padding::valid}, "uniform"},
+    {{.batch = 1, .channels = 1, .height = 40, .width = 48}, "dark"},
     {{.batch = 1, .channels = 2, .height = 20, .width = 128}, "uniform"},
     {{.batch = 1, .channels = 3, .height = 20, .width = 260}, "uniform"},
 };

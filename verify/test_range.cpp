@@ -62,6 +62,10 @@ bool samples(std::int64_t, std::int64_t row, std::int64_t column, const Problem&
   return (is(row, p.height, 4) && is(column, p.width, 4)) || (row == p.height / 2 && column == p.width / 2) ||
          (is(row, p.height, 6) && is(column, p.width, 6));
 }
+// One of many, if it looks at the middles of quarters of the rows and of eighths of the columns.
+bool one_sample(std::int64_t, std::int64_t row, std::int64_t column, const Problem& p) {
+  return row == p.height / 8 && column == p.width / 16;
+}
 // Where it hardly would.
 bool one_pixel(std::int64_t plane, std::int64_t row, std::int64_t column, const Problem& p) {
   return plane == p.planes() / 2 && row == p.height * 5 / 7 && column == p.width * 2 / 9;
@@ -128,6 +132,7 @@ const std::vector<Scene>& scenes() {
       list.push_back({"odd_part_x" + text(by), where(one_part, by), kOdd, "uniform", "uniform+impulse", by == 1e5f});
     }
     list.push_back({"dark_part", where(one_part, 1e-4f), kOne, "uniform", "uniform+impulse", true});
+    list.push_back({"dark_but_a_sample", where(one_sample, 1, 1e-4f), kOne, "uniform", "uniform+impulse", true});
     list.push_back({"photographic_x1000", whole(1000), kOne, "textured", "textured", true, 1000});
     return list;
   }();
@@ -156,6 +161,7 @@ const Case& case_of(Device device, const Scene& scene, Padding padding, const st
                                  static_cast<double>(scene.range));
     kept = name;
   }
+  one->set_test(test);
   return *one;
 }
 

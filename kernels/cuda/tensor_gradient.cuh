@@ -76,7 +76,7 @@ class GradientWarp {
       own().pivot = sample.pivot;
       ++own().index;
     }
-    check_ = any && (sample.bright || sample.dark) ? kNotFinite : 0;
+    check_ = any && (sample.bright || (sample.dark && !SSIM_DEFECT(dark_ignored))) ? kNotFinite : 0;
     sync_warp();
     for (auto& slot : pending_) {
       for (auto& tile : slot) {
