@@ -95,6 +95,7 @@ def whole(device: str = "cpu") -> Stream:
              else ["1x3x512x512", "1x3x1080x1920", "5x1x1500x1500", "16x3x1080x1920"])  # fmt: skip
     per_element = {"cpu": {"infer": 700e-12, "train": 1500e-12}, "cuda": {"infer": 5e-12, "train": 12e-12}}[device]
     factors = {"reference": 30.0, "stream": 1.02, "production": 1.0, "operator": 1.08, "naive_conv": 40.0}
+    of_baseline = {"cpu": {"infer": 36, "train": 27}, "cuda": {"infer": 24, "train": 18}}[device]
     if device == "cuda":
         factors |= {"naive": 9.0, "tiled": 3.6}
         del factors["reference"]
@@ -121,6 +122,6 @@ def whole(device: str = "cpu") -> Stream:
                             stream.skip(of, "pytorch-mssim has no padding 'same'")
                         else:
                             slower = 1.5 if settings == "stock" else 1.0
-                            stream.row(of, base * (24 if mode == "infer" else 18) * slower)
+                            stream.row(of, base * of_baseline[mode] * slower)
         stream.end()
     return stream

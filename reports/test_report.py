@@ -104,7 +104,7 @@ def test_whole_run(tmp_path, device):
         assert (tmp_path / "out" / f"{name}.png").stat().st_size > 10_000
         assert (tmp_path / "out" / f"{name}.svg").stat().st_size > 10_000
     if device == "cpu":
-        assert "goal on the CPU: at least 12×, infer, valid: CONFIRMED" in text
+        assert "goal on the CPU: at least 28×, infer, valid: CONFIRMED" in text
         assert "pytorch-mssim has no padding 'same'" in page
         measured = {c["name"] for c in report["claims"] if c["verdict"] != "NOT MEASURED"}
         assert measured and not any(name.startswith("published") for name in measured)
