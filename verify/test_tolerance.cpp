@@ -146,5 +146,19 @@ TEST(Tolerance, OfCentredRowsIsWhatIsPromised) {
   EXPECT_GT(tolerance(tensor, "near_5e-4").loss, 0);
 }
 
+// A row with fp16 taps may take the fp32 way, or be production and take such a row.
+TEST(Tolerance, OfFp16TapsIsNoLessThanOfCentredRows) {
+  Implementation row, tensor;
+  tensor.fp16_taps = true;
+  for (const InputClass& c : input_classes()) {
+    const Tolerance fp32 = tolerance(row, c.name), fp16 = tolerance(tensor, c.name);
+    EXPECT_GE(fp16.mean, fp32.mean) << c.name;
+    EXPECT_GE(fp16.position, fp32.position) << c.name;
+    EXPECT_GE(fp16.gradient, fp32.gradient) << c.name;
+    EXPECT_GE(fp16.gradient_unit, fp32.gradient_unit) << c.name;
+    EXPECT_GE(fp16.loss, fp32.loss) << c.name;
+  }
+}
+
 }  // namespace
 }  // namespace ssim::verify

@@ -50,14 +50,15 @@ const Line kCentred[] = {
     {"constant_unequal", {2e-6, 3e-6, 1.5e-3, kUnit}},
     {"photo_blur",       {3e-7, 3e-5, 4e-4, kUnit}},
     {"photo_noise",      {3e-7, 3e-5, 2e-4, kUnit}},
-    {"photo_quantise",   {3e-7, 3e-5, 7e-4, kUnit}},
+    {"photo_quantise",   {3e-7, 3e-5, 1e-3, kUnit}},
     {"photo_shift",      {3e-7, 3e-5, 4e-4, kUnit}},
 };
 
 // The same on tensor cores. Their sums are cut off, which leaves a bias in flat regions far from the constant: 1.3e-6 in
 // crops of 15 to 21 rows of a photograph, of which 3.5e-7 stays over whole ones. And a window that is 7.5e-6 off the
 // Gaussian changes each statistic by at most 1.5e-5 of itself, and so 1 - SSIM near convergence. In constant images of
-// 0.9 and 0.8 both meet: 2.9e-6, the same everywhere.
+// 0.9 and 0.8 both meet: 2.9e-6, the same everywhere. Nothing is less than for centred rows: dark planes are done in
+// fp32, and production takes such a row where it is the quicker.
 const Line kFp16Taps[] = {
     {"uniform",          {4e-7, 3e-6, 1e-5, kUnit}},
     {"checkerboard",     {4e-7, 3e-6, 2e-5, kUnit}},
@@ -66,7 +67,7 @@ const Line kFp16Taps[] = {
     {"hdr",              {1e-7, 5e-6, 1e-5, kUnit}},
     {"pattern",          {3e-7, 3e-6, 6.5e-5, kUnit}},
     {"anticorrelated",   {4.5e-7, 3e-6, 5e-5, kUnit}},
-    {"impulse",          {3.5e-7, 3e-6, 5e-5, kUnit}},
+    {"impulse",          {3.5e-7, 3e-6, 1e-4, kUnit}},
     {"smooth",           {3e-7, 3e-6, 3e-4, kUnit}},
     {"waves",            {3e-7, 5e-6, 1e-4, kUnit}},
     {"near_1e-2",        {3e-7, 5e-6, 4e-4, kUnit}},
@@ -77,11 +78,11 @@ const Line kFp16Taps[] = {
     {"constant_0",       {1e-15, 0, 0, 0}},
     {"constant_1",       {1e-15, 0, 0, 0}},
     {"flat",             {1e-7, 1e-6, 5e-4, kUnit}},
-    {"edges",            {5e-7, 1.2e-4, 1e-3, kUnit}},
+    {"edges",            {5e-7, 1.2e-4, 2e-3, kUnit}},
     {"constant_unequal", {3e-6, 6e-5, 2e-3, kUnit}},
     {"photo_blur",       {3e-7, 6.5e-5, 4e-4, kUnit}},
     {"photo_noise",      {3e-7, 1.2e-4, 2e-4, kUnit}},
-    {"photo_quantise",   {3e-7, 1.2e-4, 5e-4, kUnit}},
+    {"photo_quantise",   {3e-7, 1.2e-4, 1e-3, kUnit}},
     {"photo_shift",      {3e-7, 1.2e-4, 4e-4, kUnit}},
 };
 
