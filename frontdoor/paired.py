@@ -36,23 +36,38 @@ class Run:
     cpus: frozenset[int] = frozenset()  # on which the processes of a pair take turns; empty: one after the other
 
 
-def _append(process_file: Path, side_file: Path, pair: int) -> None:
-    lines = []
-    for line in process_file.read_text().splitlines():
-        record = json.loads(line)
-        record["process"] = pair
-        # Medians are in the rows, where processes take turns those of the rounds too.
-        if record["type"] != "samples":
-            lines.append(json.dumps(record, separators=(",", ":")))
-    with side_file.open("a") as out:
-        out.write("\n".join(lines) + "\n")
+def _records(process_file: Path) -> list[dict] | None:
+    """Of a process that ended its session; None of one that did not, whatever its exit status."""
+    try:
+        records = [json.loads(line) for line in process_file.read_bytes().split(b"\n")[:-1]]
+    except (OSError, ValueError):
+        return None
+    return records if any(record["type"] == "end" for record in records) else None
+
+
+def _append(records: list[dict], side_file: Path, pair: int) -> None:
+    """All at once or not at all: the file with them takes the place of that without."""
+    # Medians are in the rows, where processes take turns those of the rounds too.
+    kept = [{**record, "process": pair} for record in records if record["type"] != "samples"]
+    lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in kept)
+    part = side_file.with_suffix(".part")
+    try:
+        part.write_bytes((side_file.read_bytes() if side_file.exists() else b"") + lines.encode())
+        part.replace(side_file)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Stop(WRONG, f"{side_file} cannot be written: {error.strerror or error}; the pairs in it are kept") from None
 
 
 def finished(side_file: Path) -> set[int]:
-    """The pairs that a side's file holds."""
+    """The pairs that a side's file holds. Raises Stop where it is damaged."""
     if not side_file.exists():
         return set()
-    return {r["process"] for r in map(json.loads, side_file.read_text().splitlines()) if r["type"] == "end"}
+    try:
+        records = [json.loads(line) for line in side_file.read_bytes().split(b"\n")[:-1]]
+        return {record["process"] for record in records if record["type"] == "end"}
+    except (ValueError, KeyError, TypeError) as error:
+        raise Stop(MISUSE, f"{side_file} is damaged: {error}; begin anew without --resume") from None
 
 
 def _out(scratch: Path, side: str) -> Path:
@@ -78,7 +93,8 @@ def _measure(run: Run, sides: list[str], scratch: Path) -> bool:
     if INTERRUPTED in statuses:
         return False
     for side, child, status in zip(sides, children, statuses):
-        if status not in (GOOD, WRONG) or not _out(scratch, side).exists():
+        # With status 1 a row was wrong, which its record says, or the process died of something.
+        if status not in (GOOD, WRONG) or _records(_out(scratch, side)) is None:
             message = child.errors.read_text(errors="replace").strip().splitlines()
             raise Stop(status if status in (MISUSE, CANNOT) else WRONG,
                        f"{side.upper()}: {' '.join(child.command)}\nended with status {status}: "
@@ -104,7 +120,7 @@ def run_pairs(run: Run, files: dict[str, Path], pairs: int, scratch: Path, what:
                 if not _measure(run, together, scratch):
                     return False
                 for side in together:
-                    _append(_out(scratch, side), files[side], pair)
+                    _append(_records(_out(scratch, side)) or [], files[side], pair)
                     bar.update(1)
             seconds = (time.monotonic() - begin) / (position + 1) * (len(left) - position - 1)
             if bar.disable and (position + 1) * 4 // len(left) != position * 4 // len(left) and seconds > 5:

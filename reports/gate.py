@@ -11,8 +11,9 @@ Where the two took turns on the same cores (on a CPU), rounds that follow one an
 of a pair is then the median over the rounds of the log ratio of their medians.
 
 The floor is 1 % on a GPU, 3 % on a CPU, or what two runs of one binary differ by here if that is more (./suite
-calibrate). A row that did not converge in most of its pairs is AMBIGUOUS. What one side lacks, what is wrong, what ran
-on another device, driver, compiler or with other flags is INCOMPARABLE.
+calibrate). A row that did not converge in most of its pairs is AMBIGUOUS, and its note says where its interval lies all
+the same. What one side lacks, be it in one pair, what is wrong, what ran on another device, driver, compiler or with
+other flags is INCOMPARABLE; so is what both lack for want of time or memory.
 
 Two result files with one process each have no pairs: the interval then comes from the spread between processes that
 calibration measured here (or, without one, from an assumed spread, and says so), which is too wide for SAME.
@@ -40,7 +41,10 @@ ASSUMED_SPREAD = {"cuda": 0.005, "cpu": 0.02}  # between processes, relative, wh
 LEAST_ROUNDS = 3  # of a pair of processes that take turns
 ERROR = 0.01  # of all rows together
 SAME_ENVIRONMENT = ("device", "device_name", "driver", "cuda", "libtorch", "compiler", "cuda_compiler", "flags",
-                    "cuda_flags", "threads", "cpu")  # fmt: skip
+                    "cuda_flags", "threads", "cpu", "offset_bytes", "library")  # fmt: skip
+# How the benchmark's reasons begin for a row that it would have timed with more time or memory (bench/session.cpp,
+# bench/preparation.cpp); other reasons are of rows that do not support the problem.
+FOR_WANT = ("too slow", "too large", "the set's ", "its workspace ", "its capture ", "all ", "not one sample")
 
 
 def t_interval(values: np.ndarray, coverage: float) -> tuple[float, float]:
@@ -125,7 +129,29 @@ def _lacking(key: Key, side: Side, name: str) -> str:
         if record.get("error"):
             return f"wrong or failed in {name}: {str(record['error']).splitlines()[0]}"
     if not records:
-        return f"missing in {name}" + (f": {side.skipped[key]}" if key in side.skipped else "")
+        return f"missing in {name}" + "".join(f": {reason}" for reason in _reasons(side, key)[:1])
+    return ""
+
+
+def _reasons(side: Side, key: Key) -> list[str]:
+    return list(side.skipped.get(key, {}).values())
+
+
+def _is_one(key: Key, base: Side, head: Side) -> bool:
+    """Whether the row belongs to this comparison: what neither side supports does not."""
+    there = key in base.rows or key in head.rows
+    return there or any(r.startswith(FOR_WANT) for side in (base, head) for r in _reasons(side, key))
+
+
+def _lacking_pairs(key: Key, base: Side, head: Side) -> str:
+    """Where a row is missing in some of the pairs that both sides ran."""
+    pairs = set(base.processes) & set(head.processes)
+    for side, name in ((base, "BASE"), (head, "HEAD")):
+        missing = pairs - set(side.rows[key])
+        if len(pairs) > 1 and missing:
+            reasons = [side.skipped.get(key, {}).get(p, "") for p in sorted(missing)]
+            why = next((f": {reason}" for reason in reasons if reason), "")
+            return f"missing in {name} in {len(missing)} of {len(pairs)} pairs{why}"
     return ""
 
 
@@ -177,8 +203,10 @@ def _judge(key: Key, base: dict[int, dict], head: dict[int, dict], rows: int, fl
         float(np.median([base[p]["seconds"] for p in shared])),
     )
     if 2 * unconverged > len(shared):
-        row.verdict = "AMBIGUOUS"
         row.note = f"not converged in {unconverged} of {len(shared)} pairs"
+        if row.verdict in ("SLOW", "FAST"):
+            row.note += f", else {row.verdict}: measure it for longer"
+        row.verdict = "AMBIGUOUS"
     return row
 
 
@@ -231,10 +259,12 @@ def judge(base: Side, head: Side, calibration: dict | None = None) -> Gate:
     floor = floor_of(device, calibration)
     spread = (calibration or {}).get("spread")
     keys = list(dict.fromkeys([*base.rows, *base.skipped, *head.rows, *head.skipped]))
-    # What neither side supports is no row of this comparison.
-    keys = [k for k in keys if k in base.rows or k in head.rows]
+    keys = [k for k in keys if _is_one(k, base, head)]
     other = different_environment(base, head)
-    lacking = {k: other or _lacking(k, base, "BASE") or _lacking(k, head, "HEAD") for k in keys}
+    lacking = {
+        k: other or _lacking(k, base, "BASE") or _lacking(k, head, "HEAD") or _lacking_pairs(k, base, head)
+        for k in keys
+    }
     comparable = [k for k in keys if not lacking[k]]
     gate = Gate([], [], {}, floor)
     for key in keys:

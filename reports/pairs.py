@@ -12,17 +12,17 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reports.stream import Damaged, Key, key_of
+from reports.stream import Damaged, Key, check_schema, check_times, key_of
 
 
 @dataclass
 class Side:
-    """rows: key -> {process: row record}. skipped: key -> reason. environments: process -> environment."""
+    """rows: key -> {process: row record}. skipped: key -> {process: reason}. environments: process -> environment."""
 
     path: str = ""
     environments: dict[int, dict] = field(default_factory=dict)
     rows: dict[Key, dict[int, dict]] = field(default_factory=dict)
-    skipped: dict[Key, str] = field(default_factory=dict)
+    skipped: dict[Key, dict[int, str]] = field(default_factory=dict)
 
     @property
     def processes(self) -> list[int]:
@@ -42,14 +42,14 @@ def read_side(path: Path | str) -> Side:
     """Raises OSError, and Damaged where it is no result file. A last line without its newline is passed over."""
     side = Side(str(path))
     settings: dict[int, str] = {}
-    text = Path(path).read_text()
-    lines = text.split("\n")[:-1]
+    lines = Path(path).read_bytes().split(b"\n")[:-1]
     for number, line in enumerate(lines, 1):
         try:
             record = json.loads(line)
             kind = record["type"]
             process = int(record["process"])
             if kind == "run":
+                check_schema(record)
                 settings[process] = record["settings"]
                 if record["settings"] == "best":
                     side.environments[process] = record["environment"]
@@ -58,12 +58,13 @@ def read_side(path: Path | str) -> Side:
             elif settings[process] != "best":
                 continue
             elif kind == "row":
+                check_times(record)
                 side.rows.setdefault(key_of(record), {})[process] = record
             elif kind == "skipped":
-                side.skipped[key_of(record)] = str(record["reason"])
+                side.skipped.setdefault(key_of(record), {})[process] = str(record["reason"])
         except Damaged:
             raise
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise Damaged(f"{path} is damaged in line {number}: {type(error).__name__}: {error}") from None
     if not side.environments:
         raise Damaged(f"{path} holds no run with settings best")

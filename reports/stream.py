@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -76,6 +77,24 @@ def key_of(record: dict) -> Key:
     )
 
 
+def check_times(record: dict) -> None:
+    """Raises KeyError or ValueError where a row that is right lacks a time, or has one that is none."""
+    if record.get("error"):
+        return
+    times = [("seconds", record["seconds"])]
+    times += [(name, record[name]) for name in ("ci_low", "ci_high") if record.get(name) is not None]
+    times += [("round_seconds", value) for value in record.get("round_seconds") or []]
+    for name, value in times:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+            raise ValueError(f"{name} is {value!r}, must be a finite number above 0")
+
+
+def check_schema(record: dict) -> None:
+    """Raises ValueError for the run record of another version of the file."""
+    if record["schema"] != 1:
+        raise ValueError(f"schema {record['schema']!r}, this program reads 1")
+
+
 def read(path: Path | str) -> Run:
     """Raises OSError where the file cannot be read and Damaged where it is not what the benchmark writes.
 
@@ -99,8 +118,7 @@ def read(path: Path | str) -> Run:
             if not run.runs and kind != "run":
                 raise Damaged(f"{path} is damaged in line {number}: it must begin with a run record")
             if kind == "run":
-                if record["schema"] != 1:
-                    raise Damaged(f"{path}, line {number}: schema {record['schema']}, this program reads 1")
+                check_schema(record)
                 settings_of[int(record["process"])] = str(record["settings"])
                 run.runs.append(record)
             elif kind == "ceilings":
@@ -110,8 +128,12 @@ def read(path: Path | str) -> Run:
             elif kind == "samples":
                 process = int(record["process"])
                 known = run.samples.setdefault((settings_of[process], key_of(record)), {})
-                known.setdefault((process, int(record["round"])), []).extend(float(s) for s in record["seconds"])
+                seconds = [float(s) for s in record["seconds"]]
+                if not all(0 < s < math.inf for s in seconds):
+                    raise ValueError(f"seconds {seconds}: must be finite numbers above 0")
+                known.setdefault((process, int(record["round"])), []).extend(seconds)
             elif kind == "row":
+                check_times(record)
                 where = (str(record["settings"]), key_of(record))
                 run.rows[where] = record
                 run.skipped.pop(where, None)
