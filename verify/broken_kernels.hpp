@@ -27,6 +27,8 @@ struct RightKernel {
 };
 const std::vector<RightKernel>& right_kernels();
 const std::vector<RightKernel>& right_tensor_kernels();
+/// The same of how tensor_train divides its work.
+std::string test_plans();
 
 /// Mistakes that change the result rather than end the launch: whether the result was changed.
 struct VisibleMistake {

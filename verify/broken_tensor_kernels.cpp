@@ -491,6 +491,7 @@ const std::vector<RightKernel>& right_tensor_kernels() {
   static const std::vector<RightKernel> kernels = {
       {"halves", test_halves},     {"products", test_products},       {"truncation", test_truncation},
       {"matrices", test_matrices}, {"tensor_ring", test_tensor_ring}, {"votes", test_votes},
+      {"plans", test_plans},
   };
   return kernels;
 }

@@ -60,9 +60,9 @@ inline void divide(Plan& plan, std::int64_t blocks) {
   plan.longer = static_cast<int>(line_length(plan) % blocks);
 }
 
-/// Shares `blocks` out between whole strips and tails, if that ends no later than equal shares of all: a step of tails
-/// takes `cost` of one of whole strips.
-inline void divide_tails(PlanWithTails& plan, double cost, int skipped, std::int64_t blocks) {
+/// Shares `blocks` out between whole strips and tails, if that ends no later than equal shares of all and no block gets
+/// more than `most` steps: a step of tails takes `cost` of one of whole strips, so their blocks get more of them.
+inline void divide_tails(PlanWithTails& plan, double cost, int skipped, std::int64_t blocks, std::int64_t most) {
   if (cost >= 1 || plan.strips < 2 || blocks < 2) return;
   Plan whole = plan, tail = plan;
   whole.strips -= 1;
@@ -80,6 +80,10 @@ inline void divide_tails(PlanWithTails& plan, double cost, int skipped, std::int
   if (first_block > blocks - 1) first_block = blocks - 1;
   if (first_block + 1 < blocks && end(first_block + 1) < end(first_block)) ++first_block;
   if (end(first_block) > longest(line_length(plan), blocks)) return;
+  if (longest(whole_length, first_block) > static_cast<double>(most) ||
+      longest(tail_length, blocks - first_block) > static_cast<double>(most)) {
+    return;
+  }
   divide(whole, first_block);
   divide(tail, blocks - first_block);
   static_cast<Plan&>(plan) = whole;
