@@ -13,7 +13,8 @@
 //                          .workspace = workspace, .workspace_bytes = bytes, .stream = stream});
 //
 // The function is that of Wang et al. 2004 with an 11x11 Gaussian window of sigma 1.5; kernels/pixel.hpp has the
-// formulas.
+// formulas. Pixels are meant to be in [0, data range]. Up to 1e12 times the range the result is right all the same, at
+// some cost in time; beyond that it is right or, where squares leave fp32, NaN.
 #pragma once
 
 #include <cstdint>

@@ -163,6 +163,12 @@ double total(double* sums, std::int64_t count) {
   return sum;
 }
 
+/// Leaves the least product of both denominators, C1 C2, at 1e-30, and so room for pixels of 1e15 times the data range.
+float shrink(const Problem& p) {
+  const double least = static_cast<double>(p.c1) * static_cast<double>(p.c2);
+  return static_cast<float>(std::exp2(std::clamp(std::floor(std::log2(1e-30 / least)), -120.0, 0.0)));
+}
+
 Status run(const Problem& p, const Arguments& a, Mode mode) {
   Status status;
   const InstructionSet* set = instruction_set(&status);
@@ -179,6 +185,7 @@ Status run(const Problem& p, const Arguments& a, Mode mode) {
                     .margin = p.padding == Padding::valid ? kHalo - (SSIM_DEFECT(valid_border_off) ? 1 : 0) : 0,
                     .c1 = p.c1,
                     .c2 = p.c2,
+                    .shrink = shrink(p),
                     .scale = static_cast<float>(
                         (a.weight && !SSIM_DEFECT(weight_ignored) ? static_cast<double>(*a.weight) : 1.0) / counted)};
   char* workspace = static_cast<char*>(a.workspace) + kControlBytes;

@@ -40,6 +40,14 @@ constexpr int kWindowColumns = kKept + kBlock;
 constexpr int kPrefetchRead = 3 * kBlock;
 constexpr int kPrefetchWrite = 2 * kBlock;
 
+/// Whether rows lie so that the lines of one column fall into few sets of the first-level cache (64 sets of 64 bytes):
+/// what is asked of it ahead then drives out what was asked for before, so it is asked of the second level alone.
+SSIM_INLINE bool rows_collide(std::int64_t width) {
+  constexpr std::int64_t kPitch = 2048, kApart = 48;  // bytes; 26 rows that far apart reach 20 sets
+  const std::int64_t over = width * static_cast<std::int64_t>(sizeof(float)) % kPitch;
+  return over < kApart || over > kPitch - kApart;
+}
+
 /// L1 scratch. Step k reads columns [16 k, 16 k + 16).
 struct alignas(64) Scratch {
   float staged[4][kTall][kBlock];               // s, d, s^2, d^2: rows of the band and 5 above and below
@@ -94,7 +102,7 @@ struct Band {
   const float* y;
   float* grad;
   const Pivot base;  // of p and the gradient: one for the task, because fields of many blocks meet there
-  const bool shifted;
+  const bool shifted, collide;
   Pivot pivot = base;
   std::int64_t row = 0;                                 // of the image, that of lane 0
   bool has_fields = true;                               // false below the last counted row
@@ -118,8 +126,13 @@ struct Band {
       }
       const float* from_x = x + r * sweep.width + column;
       const float* from_y = y + r * sweep.width + column;
-      __builtin_prefetch(from_x + kPrefetchRead);
-      __builtin_prefetch(from_y + kPrefetchRead);
+      if (collide) {
+        __builtin_prefetch(from_x + kPrefetchRead, 0, 2);
+        __builtin_prefetch(from_y + kPrefetchRead, 0, 2);
+      } else {
+        __builtin_prefetch(from_x + kPrefetchRead);
+        __builtin_prefetch(from_y + kPrefetchRead);
+      }
       for (int lane = 0; lane < kBlock; lane += kLanes) {
         Vector vx, vy;
         if (count == kBlock) [[likely]] {
@@ -245,8 +258,10 @@ struct Band {
     const Vector vs = ess - shifted_ms * shifted_ms, vd = edd - shifted_md * shifted_md;
     const Vector a = 0.5f * (ms * ms + mdd) + (SSIM_DEFECT(wrong_c1) ? sweep.c2 : sweep.c1);
     const Vector b = 0.5f * (vs + vd) + sweep.c2;
-    const Vector inverse_ab = 1.0f / (a * b);
-    const Vector inverse_a = b * inverse_ab, inverse_b = a * inverse_ab;
+    const Vector small_a = a * sweep.shrink, product = small_a * b;
+    const Vector inverse = 1.0f / product;
+    const Vector inverse_a = b * sweep.shrink * inverse, inverse_b = small_a * inverse;
+    const Vector nothing = 0.0f * product;  // NaN where that is too large for fp32 and its reciprocal zero
     const Vector u = mdd * inverse_a, v = vd * inverse_b;
     if constexpr (kTrain) {
       const Vector l = 1.0f - u, s = 1.0f - v;
@@ -254,12 +269,12 @@ struct Band {
       const Vector q = l * (half_v_over_b - inverse_b);
       const Vector r = l * half_v_over_b;
       const Vector sa = s * inverse_a;
-      const Vector p = sa * (md * (u - 2.0f) + u * ms) - 2.0f * ((md - base.d) * q + (ms - base.s) * r);
+      const Vector p = sa * (md * (u - 2.0f) + u * ms) - 2.0f * ((md - base.d) * q + (ms - base.s) * r) + nothing;
       store(fields, keep(p, rows));
       store(fields + kBlock, keep(q, rows));
       store(fields + 2 * kBlock, SSIM_DEFECT(term_dropped) ? Vector{} : keep(r, rows));
     }
-    return u + v - u * v;
+    return u + v - u * v + nothing;
   }
 
   SSIM_INLINE Vector gradient(Vector vx, Vector vy, Vector p, Vector q, Vector r) {
@@ -371,6 +386,7 @@ double run(const Sweep& sweep, const Task& task, float* ring) {
                     .grad = kTrain ? sweep.grad + plane : nullptr,
                     .base = typical(sweep, task, plane),
                     .shifted = !small(sweep),
+                    .collide = rows_collide(sweep.width),
                     .field_columns_begin = most(task.column_begin - reach, sweep.margin),
                     .field_columns_end = least(task.column_end + reach, last_column),
                     .loss_columns_begin = most(task.column_begin, sweep.margin),

@@ -22,7 +22,8 @@ struct Sweep {
   std::int64_t height;
   std::int64_t margin;  // 5 for `valid`, else 0: positions nearer to the border do not count
   float c1, c2;
-  float scale;  // of the gradient: weight / counted positions
+  float shrink;  // what the product of both denominators is scaled by, a power of two
+  float scale;   // of the gradient: weight / counted positions
 };
 
 /// A rectangle of one plane. Its counted positions are summed and its gradient is written by one task alone.

@@ -29,17 +29,19 @@ struct Value {
 };
 
 /// What a and m below are scaled by beside the scale of squared means, so that their product with g and e does not
-/// overflow for images up to 1e9: the square of kShrink, a power of two.
-inline constexpr float kShrink = 0x1p-20f;
+/// overflow for images up to 1e13 times the range of the data: the square of kShrink, a power of two.
+inline constexpr float kShrink = 0x1p-50f;
 
 /// (1 - SSIM) / 2, added to sum. With a = ms^2 + 2 C1, m = md^2, g = vs + 2 C2, e = vd:
-/// (m g + a e) / ((a + m) (g + e)). g is formed before anything of d comes in: C2 would drown.
+/// (m g + a e) / ((a + m) (g + e)). g is formed before anything of d comes in: C2 would drown. Where
+/// the product is too large for fp32 its reciprocal is zero, and zero times it makes the sum NaN.
 __device__ __forceinline__ float add_loss(float ms, float md, float ess, float edd, const Value& p, float pivot,
                                           float sum) {
   const float level = fma(ms, kShrink, pivot), square = md * md;
   const float m = square * (kShrink * kShrink), a = fma(level, level, p.c1);
   const float g = fma(-ms, ms, fma(p.scale, ess, p.c2)), e = fma(p.scale, edd, -square);
-  return fma(fma(m, g, a * e), reciprocal_fast((a + m) * (g + e)), sum);
+  const float product = (a + m) * (g + e);
+  return fma(product, 0.0f, fma(fma(m, g, a * e), reciprocal_fast(product), sum));
 }
 
 template <bool kVector>

@@ -46,22 +46,23 @@ struct SecondDerivative : Node {
   variable_list apply(variable_list&&) override { TORCH_CHECK_NOT_IMPLEMENTED(false, kNoSecondDerivative); }
 };
 
-/// Number of the capture into a CUDA graph that the current stream takes part in, 0 without one.
+// Nothing that only the dispatcher could tell from memory that holds the values.
+bool plain(const at::Tensor& tensor) {
+  return !at::isTensorSubclassLike(tensor) && !tensor.is_neg() && !tensor._is_zerotensor();
+}
+
+/// Number of the capture into a CUDA graph that the current stream takes part in, 0 without one. A fake tensor says that
+/// it is on CUDA where there may be none.
 unsigned long long capture_of(const at::Tensor& tensor) {
   unsigned long long id = 0;
 #if SSIM_TORCH_CUDA
-  if (tensor.is_cuda()) {
+  if (tensor.is_cuda() && plain(tensor)) {
     cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
     C10_CUDA_CHECK(cudaStreamGetCaptureInfo(c10::cuda::getCurrentCUDAStream(tensor.get_device()), &status, &id));
     if (status != cudaStreamCaptureStatusActive) id = 0;
   }
 #endif
   return id;
-}
-
-// Nothing that only the dispatcher could tell from memory that holds the values.
-bool plain(const at::Tensor& tensor) {
-  return !at::isTensorSubclassLike(tensor) && !tensor.is_neg() && !tensor._is_zerotensor();
 }
 
 // What both ways have in common: one edge to img1, and how a gradient leaves the node.

@@ -333,6 +333,17 @@ def test_fake_tensors_on_two_devices():
             fused_ssim(x, y)
 
 
+def test_fake_tensors_of_a_card_that_is_not_here():
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    with FakeTensorMode():
+        x, y = (torch.empty(1, 1, 16, 16, device="cuda") for _ in "xy")
+        assert fused_ssim(x, y).device.type == "cuda"
+        x.requires_grad_()
+        value = fused_ssim(x, y)  # its backward asks for the card, as that of any operator does
+        assert value.shape == () and value.requires_grad
+
+
 def test_smallest_images():
     for shape in [(1, 1, 1, 1), (1, 1, 1, 40), (1, 1, 40, 1)]:
         x, y = images(*shape)
