@@ -9,6 +9,7 @@ Each run is appended to the record as it ends, so runs accumulate over calls and
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 import sys
@@ -30,23 +31,37 @@ def _keys(run) -> list[str]:
     return done.stdout.split()
 
 
+def _append(path: Path, record: dict) -> None:
+    """A run's record, or on a full disk none of it: half a line would spoil the next one."""
+    from reports import error_rates
+
+    before = path.stat().st_size if path.exists() else 0
+    try:
+        error_rates.append(path, record)
+    except OSError as error:
+        if path.exists():
+            os.truncate(path, before)
+        why = error.strerror or error
+        raise Stop(WRONG, f"gate: {path} cannot be written: {why}; the runs in it are kept") from None
+
+
 def measure(args, context) -> int:
     from frontdoor.commands.gate import _judge, comparison
     from frontdoor.paired import run_pairs
     from reports import error_rates
     from reports.gate import PAIRS
 
+    try:
+        earlier = error_rates.read(args.record) if args.record.exists() else []
+        args.record.parent.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        raise Stop(MISUSE, f"gate: --record: {error}") from None
     tree = trees.checkout()
     run, device = comparison(args, context, {"base": tree, "head": tree})
     fraction = FRACTION[device] if args.planted is None else args.planted
     pairs = args.pairs or PAIRS[device]
     keys = _keys(run)
     known, dirty = commit.identify()
-    try:
-        earlier = error_rates.read(args.record) if args.record.exists() else []
-        args.record.parent.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        raise Stop(MISUSE, f"gate: --record: {error}") from None
     folder = STATE / "gate" / "error-rates"
     folder.mkdir(parents=True, exist_ok=True)
     files = {side: folder / f"{side}.jsonl" for side in ("base", "head", "planted")}
@@ -84,7 +99,7 @@ def measure(args, context) -> int:
                 "seconds": round(time.monotonic() - started, 1),
                 "rows": {r.key.text(): [r.verdict, r.ratio, r.low, r.high] for r in gate.rows},
             }  # fmt: skip
-            error_rates.append(Path(args.record), record)
+            _append(Path(args.record), record)
             good &= not record["false_slow"] and record["found"] is not False
             told += [f"planted in {there}: {'found' if record['found'] else 'NOT FOUND'}"] if there else []
             told += [f"{kind}: SLOW without cause: {', '.join(record['false_slow'])}"] if record["false_slow"] else []

@@ -9,35 +9,37 @@ verify/accuracy_table.hpp has its fields) and the page made of it.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
 import jinja2
 
 from frontdoor.commit import label
+from reports import fields
+from reports.fields import COUNT, LIST, NUMBER, RECORD, TEXT
 
 HERE = Path(__file__).resolve().parent
 FILE, PAGE = "accuracy.json", "accuracy.md"
-NEEDED = ("device", "name", "class", "cases", "failures", "mean", "mean_at", "loss", "mean_share")
+NEEDED = {"device": TEXT, "name": TEXT, "class": TEXT, "cases": COUNT, "failures": COUNT, "mean_at": TEXT}
+FIGURES = ("mean", "loss", "mean_share")  # null is infinite, as in those that are there or not:
+MORE = ("mean_of_many", "gradient", "gradient_unit", "corner", "edge", "interior", "gradient_share")
 
 
 def load(folder: Path) -> dict | None:
-    """None where there is none; ValueError where it is damaged."""
-    path = folder / FILE
-    if not path.exists():
-        return None
-    try:
-        found = json.loads(path.read_text())
-        if found["schema"] != 1 or not found["rows"]:
-            raise ValueError(f"schema {found['schema']}, {len(found['rows'])} rows")
-        found["command"], found["environment"]["commit"]
-        for row in found["rows"]:
-            for field in NEEDED:
-                row[field]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is damaged: {type(error).__name__}: {error}") from None
-    return found
+    """None where there is none; ValueError with the field where it is damaged."""
+    return fields.read(folder / FILE, _check)
+
+
+def _check(found) -> None:
+    fields.require(found, {"schema": COUNT, "command": TEXT, "environment": RECORD, "rows": LIST})
+    if found["schema"] != 1 or not found["rows"]:
+        raise ValueError(f"schema {found['schema']}, {len(found['rows'])} rows")
+    fields.require(found["environment"], {"commit?": TEXT}, "environment.")
+    fields.require_each(found, "rows", NEEDED | {f"{name}?": NUMBER for name in (*FIGURES, *MORE)})
+    for number, row in enumerate(found["rows"]):
+        for name in FIGURES:
+            if name not in row:
+                raise ValueError(f"field rows[{number}].{name} is missing")
 
 
 def commit(found: dict) -> str:

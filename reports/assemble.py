@@ -7,8 +7,8 @@ from reports import claims as judging
 from reports import cliffs
 from reports import error_rates
 from reports.extras import Extras
-from reports.quote import STOCK
-from reports.ratios import bootstrap, round_ratios
+from reports.quote import CAPTURED, STOCK
+from reports.ratios import Ratio, between_clocks, bootstrap, round_ratios
 from reports.stream import Key, Run
 
 
@@ -116,10 +116,10 @@ def _skipped(run: Run) -> list[dict]:
 
 def _ratios(run: Run, spec: dict) -> list[dict]:
     pairs = {tuple(pair) for pair in spec["pairs"]}
+    good = {known: r for known, r in run.rows.items() if r.get("error") is None and r.get("seconds")}
     by_problem: dict[tuple[str, Key], list[tuple[Key, dict]]] = {}
-    for (settings, key), record in run.rows.items():
-        if record.get("error") is None and record.get("seconds"):
-            by_problem.setdefault((settings, key.problem), []).append((key, record))
+    for (settings, key), record in good.items():
+        by_problem.setdefault((settings, key.problem), []).append((key, record))
     found = []
     for (settings, problem), rows in by_problem.items():
         for base_key, base in rows:
@@ -129,16 +129,27 @@ def _ratios(run: Run, spec: dict) -> list[dict]:
                     continue
                 if settings == "stock" and not base.get("baseline"):
                     continue
-                logs = round_ratios(run.samples.get((settings, base_key), {}), run.samples.get((settings, key), {}))
-                ratio = bootstrap(logs, f"{settings} {base_key.text()} {key.text()}")
-                if ratio is None:
-                    continue
-                entry = {"baseline": _name(settings, base_key), "subject": key.name}
-                entry |= {field: getattr(problem, field) for field in Key._fields[1:]}
-                entry |= {"ratio": ratio.ratio, "low": ratio.low, "high": ratio.high, "rounds": ratio.rounds}
-                entry["converged"] = bool(base.get("converged")) and bool(record.get("converged"))
-                found.append(entry)
+                compared = [(base_key, base)]
+                captured = base_key._replace(clock="graph")
+                if against_baseline and (settings, captured) in good and key.clock != "graph":
+                    compared.append((captured, good[settings, captured]))
+                for its_key, its_record in compared:
+                    ratio = _ratio(run, settings, its_key, key)
+                    if ratio is None:
+                        continue
+                    name = _name(settings, base_key) + (CAPTURED if its_key.clock != key.clock else "")
+                    entry = {"baseline": name, "subject": key.name}
+                    entry |= {field: getattr(problem, field) for field in Key._fields[1:]}
+                    entry |= {"ratio": ratio.ratio, "low": ratio.low, "high": ratio.high, "rounds": ratio.rounds}
+                    entry["converged"] = bool(its_record.get("converged")) and bool(record.get("converged"))
+                    found.append(entry)
     return found
+
+
+def _ratio(run: Run, settings: str, base_key: Key, key: Key) -> Ratio | None:
+    sides = [run.samples.get((settings, k), {}) for k in (base_key, key)]
+    seed = f"{settings} {base_key.text()} {key.text()}"
+    return bootstrap(round_ratios(*sides), seed) if base_key.clock == key.clock else between_clocks(*sides, seed)
 
 
 def assemble(

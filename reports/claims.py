@@ -3,6 +3,9 @@
 
 Verdicts: the interval lies inside the range CONFIRMED, wholly above EXCEEDED, wholly below NOT CONFIRMED, else
 AMBIGUOUS; not in this run NOT MEASURED. A range without an upper end is a goal: reached or not.
+
+A baseline counts at the setting that is hardest to beat (quote.py). A claim about a package that is judged on a
+stand-in is AMBIGUOUS where how the two compare is not known.
 """
 
 from __future__ import annotations
@@ -16,6 +19,14 @@ from reports.stream import Key, Run
 HERE = Path(__file__).resolve().parent
 VERDICTS = ("CONFIRMED", "EXCEEDED", "NOT CONFIRMED", "AMBIGUOUS", "NOT MEASURED")
 KEY_FIELDS = Key._fields[1:]
+# In peers.json: what a claim's subject and baseline are there, the latter at each of its settings.
+PACKAGE = "fused_ssim (package)"
+PACKAGES = {
+    "pytorch_mssim": {
+        "pytorch_msssim (package)": "tuned",
+        "pytorch_msssim compiled (package)": "through torch.compile",
+    }
+}
 
 
 def verdict(low: float | None, high: float | None, allowed: list[float | None]) -> str:
@@ -45,24 +56,27 @@ def _shape(text: str) -> tuple[int, int, int, int]:
     return batch, channels, height, width
 
 
-def widen(
-    low: float, high: float, stand_in: dict, name: str, key: Key, inverse: bool = False
-) -> tuple[float, float, str]:
-    """The interval that covers the stand-in and what it stands for, and what to say about it.
-
-    stand_in.json has time of the stand-in / time of the package, with its own interval. inverse: the stand-in is the
-    baseline of the ratio, not its subject.
-    """
-    wanted = {"stand_in": name, "mode": key.mode, "padding": key.padding}
+def stand_in_ratio(stand_in: dict, name: str, key: Key) -> tuple[dict | None, str]:
+    """stand_in.json's entry for a row on a problem, by a clock, and what to say of it; or None and why."""
+    wanted = {"stand_in": name, "mode": key.mode, "padding": key.padding, "shape": key.shape, "clock": key.clock}
     for entry in stand_in["entries"]:
-        if all(entry[f] == v for f, v in wanted.items()) and _shape(entry["shape"]) == tuple(key[4:8]):
-            text = (
-                f"{name} stands in for {stand_in['package']}; interval widened by their measured ratio "
-                f"{entry['ratio']:.3f} ({entry['source']})"
-            )
-            ends = (1 / entry["high"], 1 / entry["low"]) if inverse else (entry["low"], entry["high"])
-            return min(low, low * ends[0]), max(high, high * ends[1]), text
-    return low, high, f"{name} stands in for {stand_in['package']}; their ratio has not been measured on this problem"
+        if all(entry[f] == v for f, v in wanted.items()):
+            ratio = f"{entry['ratio']:.3f} by the {entry['clock']} clock ({entry['source']})"
+            return entry, f"interval widened by their measured ratio {ratio}"
+    for entry in stand_in["rejected"]:
+        if all(entry[f] == v for f, v in wanted.items()):
+            return None, entry["reason"]
+    return None, "their ratio has not been measured on this problem by this clock"
+
+
+def widen(low: float, high: float, entry: dict, inverse: bool = False) -> tuple[float, float]:
+    """The interval that covers the stand-in and what it stands for.
+
+    entry: time of the stand-in / time of the package, with its own interval. inverse: the stand-in is the baseline of
+    the ratio, not its subject.
+    """
+    ends = (1 / entry["high"], 1 / entry["low"]) if inverse else (entry["low"], entry["high"])
+    return min(low, low * ends[0]), max(high, high * ends[1])
 
 
 def _missing(run: Run, key: Key) -> str:
@@ -80,7 +94,7 @@ def judge(run: Run, ratios: list[dict], spec: dict, stand_in: dict, peers: dict 
     """One entry for every problem that a claim names. With the packages' own times (peers.json) of the same device, a
     claim about a package is judged on these, and its stand-in is not asked."""
     packages = _of_packages(run, peers)
-    known = {(r["subject"], r["baseline"], *(r[f] for f in KEY_FIELDS)): r for r in ratios}
+    known = quote.known_ratios(ratios)
     judged = []
     for claim in spec["claims"]:
         keys = [
@@ -97,23 +111,28 @@ def _of_packages(run: Run, peers: dict | None) -> dict[tuple, dict]:
     """(subject, baseline, problem) -> ratio, where the packages ran on the device of this run."""
     if not peers or peers["environment"].get("device_name") != run.environment.get("device_name"):
         return {}
-    return {(r["subject"], r["baseline"], *(r[f] for f in KEY_FIELDS)): r for r in peers["ratios"]}
+    return quote.known_ratios(peers["ratios"])
 
 
 def _judge_on_package(claim: dict, key: Key, packages: dict[tuple, dict]) -> dict | None:
     if not claim.get("stand_in"):
         return None
-    names = {"pytorch_mssim": "pytorch_msssim (package)"}
-    subject, baseline = "fused_ssim (package)", names.get(claim["baseline"], claim["baseline"])
-    found = packages.get((subject, baseline, *(getattr(key, f) for f in KEY_FIELDS)))
-    if found is None or found["low"] is None:
+    settings = PACKAGES.get(claim["baseline"], {claim["baseline"]: "tuned"})
+    ratios = [packages.get((PACKAGE, baseline, *key[1:])) for baseline in settings]
+    ratios = [r for r in ratios if r is not None and r["low"] is not None]
+    if not ratios:
         return None
+    found = quote.hardest(ratios)
+    setting = settings[found["baseline"]]
     notes = ["judged on the packages themselves, called through Python in one process"]
     notes += [claim["note"]] if claim.get("note") else []
+    notes += _of_setting(setting)
+    notes += ["a system of it did not converge"] if found.get("converged") is False else []
     entry = {"name": claim["name"], "subject": claim["subject"], "baseline": claim["baseline"]}
     entry |= {f: getattr(key, f) for f in KEY_FIELDS}
     entry |= {"range": claim["range"], "ratio": found["ratio"], "low": found["low"], "high": found["high"]}
-    entry |= {"verdict": verdict(found["low"], found["high"], claim["range"]), "measured_on": subject}
+    entry |= {"verdict": verdict(found["low"], found["high"], claim["range"]), "measured_on": PACKAGE}
+    entry["setting"] = setting
     return entry | {"note": "; ".join(notes), "notes": notes}
 
 
@@ -121,13 +140,8 @@ def _judge_one(run: Run, claim: dict, key: Key, known: dict, stand_in: dict) -> 
     entry = {"name": claim["name"], "subject": claim["subject"], "baseline": claim["baseline"]}
     entry |= {f: getattr(key, f) for f in KEY_FIELDS}
     entry |= {"range": claim["range"], "ratio": None, "low": None, "high": None}
-    problem = tuple(getattr(key, f) for f in KEY_FIELDS)
-    found = known.get((claim["subject"], claim["baseline"], *problem))
+    found = known.get((claim["subject"], claim["baseline"], *key[1:]))
     notes = [claim["note"]] if claim.get("note") else []
-    stock = known.get((claim["subject"], claim["baseline"] + quote.STOCK, *problem))
-    if found is not None and quote.harder(found, stock) is stock:
-        found = stock
-        notes.append("the baseline is faster as it comes than with cudnn.benchmark, so that is what counts here")
     if found is None:
         there = any(k.problem == key.problem for _, k in [*run.rows, *run.skipped])
         reasons = [] if there else ["not in this run"]
@@ -139,15 +153,23 @@ def _judge_one(run: Run, claim: dict, key: Key, known: dict, stand_in: dict) -> 
         entry["verdict"] = "NOT MEASURED"
         notes.append("; ".join(reasons) or "no round that both rows share")
     else:
+        found = quote.hardest(quote.at_settings(found, known))
+        entry["setting"] = quote.row_and_setting(found["baseline"])[1]
+        notes += _of_setting(entry["setting"])
         low, high = found["low"], found["high"]
-        if claim.get("stand_in") and low is not None:
-            low, high, text = widen(low, high, stand_in, claim["subject"], key)
-            notes.append(text)
-        if claim.get("baseline_stand_in") and low is not None:
-            low, high, text = widen(low, high, stand_in, claim["baseline"], key, inverse=True)
-            notes.append(text)
+        comparable = True
+        for role, inverse in (("stand_in", False), ("baseline_stand_in", True)):
+            if claim.get(role) and low is not None:
+                name = claim["baseline" if inverse else "subject"]
+                ratio, text = stand_in_ratio(stand_in, name, key)
+                if ratio:
+                    low, high = widen(low, high, ratio, inverse)
+                else:
+                    comparable, entry["not_comparable"] = False, text
+                    text += f", so the interval is that of {name} alone and the verdict stays open"
+                notes.append(f"{name} stands in for {stand_in['package']}; {text}")
         entry |= {"ratio": found["ratio"], "low": low, "high": high}
-        entry["verdict"] = verdict(low, high, claim["range"])
+        entry["verdict"] = verdict(low, high, claim["range"]) if comparable else "AMBIGUOUS"
         if low is None:
             notes.append("one round only: no interval")
         if not found["converged"]:
@@ -155,6 +177,11 @@ def _judge_one(run: Run, claim: dict, key: Key, known: dict, stand_in: dict) -> 
     entry["note"] = "; ".join(notes)
     entry["notes"] = notes
     return entry
+
+
+def _of_setting(setting: str) -> list[str]:
+    """The note on a baseline that is quoted at another setting than the tuned one."""
+    return [] if setting == "tuned" else [f"the baseline is fastest {setting}, so that is what counts here"]
 
 
 def headline(claims: list[dict]) -> list[str]:

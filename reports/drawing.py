@@ -87,19 +87,13 @@ class Data:
             padding: self._reference(ratios, padding, wanted) for padding, wanted in spec["reference"].items()
         }
         of_reference = [r for r in ratios if r["baseline"] == self.reference.get(r["padding"])]
-        stock = {
-            (*quote.problem(r), r["clock"], r["subject"]): r
-            for r in report["ratios"]
-            if r["baseline"].endswith(quote.STOCK)
-            and r["baseline"].removesuffix(quote.STOCK) == self.reference.get(r["padding"])
-        }
+        known = quote.known_ratios(report["ratios"])
         # Over size and batch there may be no such baseline, but a pair of rows.
         in_pairs = [r for r in report["ratios"] if [r["baseline"], r["subject"]] in spec["pairs"]]
         self.pairs = [r for r in quote.quoted(in_pairs, short).values() if r["device"] == self.device]
         # A row that has no figure by the preferred clock of its fellows is drawn by its own: it says so in the table.
         self.speedups = [
-            quote.harder(r, stock.get((*quote.problem(r), r["clock"], r["subject"])))
-            for r in quote.quoted(of_reference, short).values()
+            quote.hardest(quote.at_settings(r, known)) for r in quote.quoted(of_reference, short).values()
         ]
         # Baselines beside the reference, so that every line of the table can be found in a picture.
         self.subjects = [n for n in dict.fromkeys(r["name"] for r in report["rows"]) if n not in self.baselines]
@@ -181,7 +175,17 @@ def grid(data: Data, count: int, height: float = 3.6):
 
 
 def clocks(entries: list[dict]) -> str:
-    """Which clock the drawn figures are by: "cold clock", or which shapes are by which."""
+    """Which clock the drawn figures are by: "cold clock", or which shapes are by which; and what captured() says."""
+    return _clocks(entries) + captured(entries)
+
+
+def captured(entries: list[dict]) -> str:
+    """What a title says of speed-ups of which some are over a baseline in a CUDA graph."""
+    some = any("subject" in r and quote.is_captured(r["baseline"]) for r in entries)
+    return "; baselines captured in a CUDA graph where faster" if some else ""
+
+
+def _clocks(entries: list[dict]) -> str:
     shapes: dict[str, dict[str, None]] = {}
     for r in sorted(entries, key=quote.elements):
         shapes.setdefault(r["clock"], {})[quote.shape(r)] = None

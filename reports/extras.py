@@ -4,11 +4,11 @@ which a report shows, and pages and recordings, to which it links."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from reports import accuracy, calibration, error_rates
+from reports import accuracy, calibration, error_rates, fields
+from reports.fields import LIST, NUMBER, RECORD, TEXT, TRUTH
 
 PEERS = "peers.json"
 PROFILES = "profiles.json"  # of ./suite profile --all
@@ -31,20 +31,32 @@ class Extras:
     beside: list[tuple[str, str]] = field(default_factory=list)  # file, what it is
 
 
-def load(folder: Path) -> Extras:
-    """Raises ValueError for a file that is damaged; an absent one is absent."""
-    found = Extras(calibration=calibration.load(folder / calibration.FILE), accuracy=accuracy.load(folder))
-    if (folder / PEERS).exists():
-        try:
-            found.peers = json.loads((folder / PEERS).read_text())
-        except ValueError as error:
-            raise ValueError(f"{folder / PEERS} is damaged: {error}") from None
-    if (folder / PROFILES).exists():
-        try:
-            found.profiles = json.loads((folder / PROFILES).read_text())["profiles"]
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{folder / PROFILES} is damaged: {type(error).__name__}: {error}") from None
+def load(folder: Path, environment: dict | None = None) -> Extras:
+    """environment: of the run; a calibration of another device or driver says nothing of it and is left out. Raises
+    ValueError with the file's name, and the field, for a file that is damaged; an absent one is absent."""
+    found = Extras(
+        calibration=calibration.read(folder / calibration.FILE, environment),
+        peers=fields.read(folder / PEERS, _check_peers),
+        accuracy=accuracy.load(folder),
+        profiles=(fields.read(folder / PROFILES, _check_profiles) or {}).get("profiles", []),
+    )
     if (folder / error_rates.FILE).exists():
         found.gate = error_rates.read(folder / error_rates.FILE)
     found.beside = [(name, about) for name, about in BESIDE.items() if (folder / name).is_file()]
     return found
+
+
+def _check_peers(found) -> None:
+    fields.require(found, {"environment": RECORD, "systems": RECORD, "ratios": LIST, "equivalence": LIST,
+                           "commit?": TEXT})  # fmt: skip
+    fields.require(found["environment"], {"device_name": TEXT}, "environment.")
+    fields.require_each(found, "systems", {"what": TEXT, "reason?": TEXT})
+    ratio = {"subject": TEXT, "baseline": TEXT, **fields.KEY, **fields.INTERVAL}
+    fields.require_each(found, "ratios", ratio)
+    fields.require_each(found, "equivalence", {**ratio, "within": TRUTH})
+
+
+def _check_profiles(found) -> None:
+    fields.require(found, {"profiles": LIST})
+    parts = {f"{name}?": NUMBER for name in ("dram_bytes", "issue", "tensor", "fma")}
+    fields.require_each(found, "profiles", {f: TEXT for f in ("name", "mode", "padding", "shape")} | parts)

@@ -15,6 +15,7 @@ from reports.drawing import (
     FuncFormatter,
     NullLocator,
     bars_across,
+    captured,
     clocks,
     error_bars,
     grid,
@@ -112,7 +113,7 @@ def speedup_by_padding_and_mode(data: Data) -> Figure | None:
         axis.set_xlim(0, max([1.0, *(r["high"] or r["ratio"] for r in here)]) * 1.24)
         axis.set_title(f"{MODES[mode]}, padding {padding}", fontsize=10)
         axis.set_xlabel(f"times faster than {data.reference[padding]}")
-    clock = "" if several else f", {clocks(shown)}"
+    clock = captured(shown) if several else f", {clocks(shown)}"
     figure.suptitle(f"Speed-up by padding and mode, {quote.shape(shown[0])}{clock}\n{data.where}", fontsize=11)
     return figure
 

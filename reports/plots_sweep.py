@@ -12,6 +12,7 @@ from reports.drawing import (
     Data,
     Figure,
     best_cut,
+    captured,
     clocks,
     grid,
     log_ticks,
@@ -119,12 +120,12 @@ def speedup_map(data: Data) -> Figure | None:
         axis.set_xticks(range(len(batches)), [str(b) for b in batches])
         axis.set_yticks(range(len(sizes)), [size_text(*s) for s in sizes])
         axis.set_xlabel("batch size (images)")
-        baselines = " or ".join(dict.fromkeys(r["baseline"] for r in here))
+        baselines = " or ".join(dict.fromkeys(r["baseline"].removesuffix(quote.CAPTURED) for r in here))
         axis.set_title(f"{MODES[panel[1]]}, padding {panel[0]}: over {baselines}", fontsize=9)
     others = "".join(f"; {clock[0]}: {clock}" for clock in of_clock if clock != usual)
     figure.suptitle(
         f"Speed-up of {data.headline} over size and batch ({channels} channel{'s' if channels > 1 else ''}), {usual} "
-        f"clock{others}\n{data.where}",
+        f"clock{others}{captured(shown)}\n{data.where}",
         fontsize=11,
     )
     return figure

@@ -4,6 +4,11 @@ the one that is best for it.
 
 CPU: wall. GPU: cold; but where the shape's fastest row takes under some 20 us, which is near what events and launches
 cost, graph replay, then hot, as far as the rows at hand have it.
+
+A baseline is timed tuned and as it comes, and may be captured in a CUDA graph, which spares it the gaps between its
+launches. Captured it has a time by the graph clock alone; that is held against a subject's time by any clock, and its
+ratio bears CAPTURED behind the baseline's name. A graph's calls follow one another, so it also finds the L2 cache warm:
+an advantage of the baseline, never ours.
 """
 
 from __future__ import annotations
@@ -12,6 +17,13 @@ from collections.abc import Iterable
 
 SHORT = 20e-6  # seconds
 STOCK = "_stock"  # behind the name of a baseline in the pass with stock settings
+CAPTURED = "_graph"  # behind the name of a baseline (and STOCK) in a ratio of its time by graph replay to another clock
+SETTINGS = {
+    "": "tuned",
+    CAPTURED: "captured in a CUDA graph",
+    STOCK: "as it comes",
+    STOCK + CAPTURED: "as it comes, captured in a CUDA graph",
+}
 LONG_ORDER, SHORT_ORDER = ("cold", "graph", "hot", "wall"), ("graph", "hot", "wall", "cold")
 
 
@@ -49,9 +61,33 @@ def quoted(entries: Iterable[dict], short: set[tuple]) -> dict[tuple, dict]:
     return best
 
 
-def harder(tuned: dict, stock: dict | None) -> dict:
-    """Of the ratios to a baseline at its tuned and at its stock setting the one that is quoted against us: the tuned
-    one, unless the stock setting is faster by more than both intervals."""
-    if stock is None or stock["high"] is None or tuned["low"] is None:
-        return tuned
-    return stock if stock["high"] < tuned["low"] else tuned
+def row_and_setting(baseline: str) -> tuple[str, str]:
+    """("pytorch_mssim", "captured in a CUDA graph") of a ratio's baseline."""
+    suffix = next(s for s in sorted(SETTINGS, key=len, reverse=True) if baseline.endswith(s))
+    return baseline.removesuffix(suffix), SETTINGS[suffix]
+
+
+def is_captured(baseline: str) -> bool:
+    return baseline.endswith(CAPTURED)
+
+
+def known_ratios(ratios: Iterable[dict]) -> dict[tuple, dict]:
+    """By subject, baseline, problem and clock."""
+    return {(r["subject"], r["baseline"], *problem(r), r["clock"]): r for r in ratios}
+
+
+def at_settings(tuned: dict, known: dict[tuple, dict]) -> list[dict]:
+    """The ratio to a tuned baseline and those to its other settings, as far as there are any."""
+    subject, baseline, *where = tuned["subject"], tuned["baseline"], *problem(tuned), tuned["clock"]
+    others = (known.get((subject, baseline + suffix, *where)) for suffix in SETTINGS if suffix)
+    return [tuned, *(other for other in others if other is not None)]
+
+
+def hardest(ratios: Iterable[dict]) -> dict:
+    """Of the ratios to one baseline at its settings the one that is quoted against us: the first, unless a later one is
+    lower by more than both intervals."""
+    best, *others = ratios
+    for other in others:
+        if other["high"] is not None and best["low"] is not None and other["high"] < best["low"]:
+            best = other
+    return best

@@ -15,13 +15,12 @@ from pathlib import Path
 
 from reports import calibration, claims, verdict
 from reports.extras import load as load_extras
-from reports.quote import STOCK
 from reports.render import headline_table
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "reports" / "results"
 BEGIN, END = "<!-- headline:begin -->\n", "<!-- headline:end -->"
-COLUMNS = ("shape", "mode", "padding", "clock", "subject_ps", "baseline", "baseline_ps", "speedup")
+COLUMNS = ("shape", "mode", "padding", "clock", "subject_ps", "baseline", "setting", "baseline_ps", "speedup")
 
 
 def section(folder: Path) -> str:
@@ -38,16 +37,16 @@ def section(folder: Path) -> str:
     lines = [f"### {device}", "", f"{measured}; {age}.", ""]
     verdict_text = verdict.paragraph(report)
     lines += [verdict_text, ""] if verdict_text else []
-    lines += [calibration.sentence(report["calibration"]), ""]
+    lines += [calibration.sentence(report["calibration"], environment), ""]
     lines += [line for one in report["gate"] for line in (f"The gate: {one}.", "")]
     lines += [f"* {line}" for line in claims.headline(report["claims"]) if not line.startswith("NOT MEASURED")]
     # One baseline a padding; the report has the others.
     reference = spec["reference"]
-    table = [r for r in headline_table(report, spec) if r["baseline"].removesuffix(STOCK) == reference[r["padding"]]]
+    table = [r for r in headline_table(report, spec) if r["baseline"] == reference[r["padding"]]]
     unit = f"Picoseconds per element; speed-up of `{spec['headline']}` with its 95 % interval; \\* did not converge."
     lines += ["", unit, ""]
-    lines += [f"| shape | mode | padding | clock | {spec['headline']} | baseline | its time | speed-up |"]
-    lines += ["|---|---|---|---|---:|---|---:|---:|"]
+    lines += [f"| shape | mode | padding | clock | {spec['headline']} | baseline | setting | its time | speed-up |"]
+    lines += ["|---|---|---|---|---:|---|---|---:|---:|"]
     lines += ["| " + " | ".join(row[c] for c in COLUMNS) + " |" for row in table]
     # Of a sweep, where there is one: it has more sizes.
     pictures = ("sweep/speedup_by_resolution", "speedup_by_resolution", "time_against_ceilings")

@@ -70,15 +70,17 @@ def headline_table(report: dict, spec: dict) -> list[dict]:
     """The production row against each baseline at its best, problem by problem."""
     rows = {tuple(r[f] for f in Key._fields): r for r in report["rows"]}
     wanted = [r for r in report["ratios"] if r["subject"] == spec["headline"]]
-    stock = {(*quote.problem(r), r["clock"], r["baseline"]): r for r in wanted if r["baseline"].endswith(STOCK)}
+    known = quote.known_ratios(wanted)
     baselines = {r["name"] for r in report["rows"] if r["baseline"] and not r["name"].endswith(STOCK)}
     tuned = (r for r in wanted if r["baseline"] in baselines)
     table = []
     for ratio in quote.quoted(tuned, quote.short_shapes(report["rows"])).values():
-        over_stock = stock.get((*quote.problem(ratio), ratio["clock"], ratio["baseline"] + STOCK))
-        ratio = quote.harder(ratio, over_stock)
-        rest = tuple(ratio[f] for f in Key._fields[1:])
-        subject, base = rows[(ratio["subject"], *rest)], rows[(ratio["baseline"], *rest)]
+        over_stock = known.get((ratio["subject"], ratio["baseline"] + STOCK, *quote.problem(ratio), ratio["clock"]))
+        ratio = quote.hardest(quote.at_settings(ratio, known))
+        name, setting = quote.row_and_setting(ratio["baseline"])
+        clock = "graph" if quote.is_captured(ratio["baseline"]) else ratio["clock"]
+        subject = rows[(ratio["subject"], *quote.problem(ratio), ratio["clock"])]
+        base = rows[(ratio["baseline"].removesuffix(quote.CAPTURED), *quote.problem(ratio), clock)]
         table.append(
             {
                 "shape": quote.shape(ratio),
@@ -86,7 +88,8 @@ def headline_table(report: dict, spec: dict) -> list[dict]:
                 "padding": ratio["padding"],
                 "clock": ratio["clock"],
                 "subject_ps": number(subject["ps_per_element"]) + ("" if subject["converged"] else "\\*"),
-                "baseline": ratio["baseline"],
+                "baseline": name,
+                "setting": setting,
                 "baseline_ps": number(base["ps_per_element"]) + ("" if base["converged"] else "\\*"),
                 "speedup": speedup(ratio),
                 "stock": "–" if over_stock is None else f"{number(over_stock['ratio'])}×",
@@ -261,7 +264,7 @@ def markdown(
         wrong=wrong,
         skipped=_skipped(report),
         commit=_commit(report),
-        calibration=calibration.sentence(report["calibration"]),
+        calibration=calibration.sentence(report["calibration"], environment),
         calibration_text=calibration.text(report["calibration"]) if report["calibration"] else "",
         verdict=verdict.paragraph(report),
         memory=_memory(report),
@@ -290,8 +293,10 @@ def comma_separated(report: dict) -> str:
 def terminal(report: dict, spec: dict) -> str:
     """The table, then the verdict."""
     table = headline_table(report, spec)
-    columns = ["shape", "mode", "padding", "clock", "subject_ps", "baseline", "baseline_ps", "speedup", "stock"]
-    titles = ["shape", "mode", "padding", "clock", spec["headline"], "baseline", "its time", "speed-up", "over stock"]
+    columns = ["shape", "mode", "padding", "clock", "subject_ps", "baseline", "setting", "baseline_ps", "speedup",
+               "stock"]  # fmt: skip
+    titles = ["shape", "mode", "padding", "clock", spec["headline"], "baseline", "setting", "its time", "speed-up",
+              "over stock"]  # fmt: skip
     lines = [titles, *[[r[c].replace("\\*", "*") for c in columns] for r in table]]
     widths = [max(len(line[n]) for line in lines) for n in range(len(columns))]
     out = ["  ".join(cell.ljust(w) for cell, w in zip(line, widths)).rstrip() for line in lines] if table else []
@@ -303,7 +308,7 @@ def terminal(report: dict, spec: dict) -> str:
         out.append(f"WRONG {Key(*(r[f] for f in Key._fields)).text()}: {r['error'].splitlines()[0]}")
     if len(wrong) > WRONG_SHOWN:
         out.append(f"... and {len(wrong) - WRONG_SHOWN} more wrong rows, in report.md")
-    known = calibration.sentence(report["calibration"]).replace("**", "").replace("`", "")
+    known = calibration.sentence(report["calibration"], report["environment"]).replace("**", "").replace("`", "")
     steep = report["cliffs"]["verdict"] if report["cliffs"] else []
     return "\n".join([*out, "", known, "", *judging.headline(report["claims"]), *steep])
 
@@ -316,8 +321,9 @@ def write(stream: Path, folder: Path) -> tuple[dict, str]:
     from reports import plots
 
     spec = judging.load()
-    extras = load_extras(Path(stream).parent)
-    report = assemble(read(stream), spec, extras=extras)
+    run = read(stream)
+    extras = load_extras(Path(stream).parent, run.environment)
+    report = assemble(run, spec, extras=extras)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = plots.draw(report, spec, folder)
     _put(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")

@@ -54,7 +54,8 @@ class Run:
     skipped: dict[tuple[str, Key], str] = field(default_factory=dict)
     # (settings, key) -> {(process, round): seconds of each call}
     samples: dict[tuple[str, Key], dict[tuple[int, int], list[float]]] = field(default_factory=dict)
-    upstream: list[dict] = field(default_factory=list)  # by the published benchmark's own protocol
+    # By the published benchmark's own protocol: one record a key and settings, the last one.
+    upstream: list[dict] = field(default_factory=list)
     interrupted: bool = False
 
     @property
@@ -107,6 +108,7 @@ def read(path: Path | str) -> Run:
     run = Run()
     settings_of: dict[int, str] = {}
     ended: set[int] = set()
+    upstream: dict[tuple[str, Key], dict] = {}
     for number, line in enumerate(lines, 1):
         if not line:
             if number != len(lines):
@@ -145,7 +147,7 @@ def read(path: Path | str) -> Run:
                 ended.add(int(record["process"]))
                 run.interrupted = bool(record.get("interrupted"))
             elif kind == "upstream":
-                run.upstream.append(record)
+                upstream[str(record.get("settings", "best")), key_of(record)] = record
             elif kind != "calibration":
                 raise Damaged(f"{path} is damaged in line {number}: unknown record type '{kind}'")
         except Damaged:
@@ -154,6 +156,7 @@ def read(path: Path | str) -> Run:
             raise Damaged(f"{path} is damaged in line {number}: {type(error).__name__}: {error}") from None
     if not run.runs:
         raise Damaged(f"{path} holds no run")
+    run.upstream = list(upstream.values())
     if int(run.runs[-1]["process"]) not in ended:
         run.interrupted = True
     return run

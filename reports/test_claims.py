@@ -51,7 +51,9 @@ SPEC = {
     "claims": [{"name": "c", "device": "cuda", "subject": "tiled", "stand_in": True, "baseline": "pytorch_mssim",
                 "mode": "train", "padding": "valid", "range": RANGE, "problems": [["1x3x64x64", "cold"]]}],
 }  # fmt: skip
-STAND_IN = {"package": "the package", "entries": []}
+SAME_CLOCK = {"stand_in": "tiled", "mode": "train", "padding": "valid", "shape": "1x3x64x64", "clock": "cold"}
+SAME_TIME = {**SAME_CLOCK, "ratio": 1, "low": 1, "high": 1, "source": "elsewhere"}
+STAND_IN = {"package": "the package", "entries": [SAME_TIME], "rejected": []}
 TILED = key("tiled", "1x3x64x64", "train", "valid", "cuda", "cold")
 BASE = key("pytorch_mssim", "1x3x64x64", "train", "valid", "cuda", "cold")
 
@@ -67,7 +69,8 @@ def test_measured_claim(tmp_path):
     assert claim["verdict"] == "CONFIRMED" and claim["ratio"] == pytest.approx(6, rel=1e-3)
     assert claim["low"] < 6 < claim["high"] or claim["low"] == pytest.approx(6, rel=1e-3)
     assert {k: claim[k] for k in Key._fields[1:]} == {k: TILED[k] for k in Key._fields[1:]}
-    assert "tiled stands in for the package; their ratio has not been measured" in claim["note"]
+    assert "tiled stands in for the package; interval widened by their measured ratio 1.000" in claim["note"]
+    assert claim["setting"] == "tuned" and "not_comparable" not in claim
 
 
 @pytest.mark.parametrize(
@@ -76,9 +79,7 @@ def test_measured_claim(tmp_path):
     [(1.1, 1.08, 1.12, "CONFIRMED"), (0.7, 0.69, 0.71, "AMBIGUOUS"), (1.5, 1.45, 1.55, "AMBIGUOUS")],
 )
 def test_stand_in_widens(tmp_path, ratio, low, high, expected):
-    entry = {"stand_in": "tiled", "mode": "train", "padding": "valid", "shape": "1x3x64x64", "ratio": ratio, "low": low,
-             "high": high, "source": "elsewhere"}  # fmt: skip
-    stand_in = {"package": "the package", "entries": [entry]}
+    stand_in = STAND_IN | {"entries": [SAME_TIME | {"ratio": ratio, "low": low, "high": high}]}
     stream = Stream(spread=1e-4).begin(device="cuda").row(TILED, 1e-3).row(BASE, 6e-3)
     claim = judge(tmp_path, stream, stand_in=stand_in)
     assert claim["verdict"] == expected
@@ -87,11 +88,23 @@ def test_stand_in_widens(tmp_path, ratio, low, high, expected):
     assert "widened" in claim["note"]
 
 
-def test_stand_in_of_another_problem_does_not_count():
-    entry = {"stand_in": "tiled", "mode": "infer", "padding": "valid", "shape": "1x3x64x64", "ratio": 2, "low": 2,
-             "high": 2, "source": ""}  # fmt: skip
-    low, high, note = claims.widen(5, 6, {"package": "p", "entries": [entry]}, "tiled", Key(**TILED))
-    assert (low, high) == (5, 6) and "has not been measured" in note
+@pytest.mark.parametrize("other", [{"mode": "infer"}, {"padding": "same"}, {"shape": "1x3x64x65"}, {"clock": "wall"}])
+def test_without_the_very_ratio_a_claim_on_the_stand_in_stays_open(tmp_path, other):
+    """6x lies in the middle of the range; of the package nothing is known."""
+    stand_in = STAND_IN | {"entries": [SAME_TIME | other]}
+    stream = Stream(spread=1e-4).begin(device="cuda").row(TILED, 1e-3).row(BASE, 6e-3)
+    claim = judge(tmp_path, stream, stand_in=stand_in)
+    assert claim["verdict"] == "AMBIGUOUS" and "their ratio has not been measured on this problem" in claim["note"]
+    assert claim["not_comparable"] and claim["low"] == pytest.approx(6, rel=1e-2)
+
+
+def test_a_rejected_ratio_gives_its_reason(tmp_path):
+    rejected = {**SAME_CLOCK, "reason": "bound by the host", "source": "elsewhere"}
+    stand_in = {"package": "the package", "entries": [], "rejected": [rejected]}
+    stream = Stream(spread=1e-4).begin(device="cuda").row(TILED, 1e-3).row(BASE, 30e-3)
+    claim = judge(tmp_path, stream, stand_in=stand_in)
+    assert claim["verdict"] == "AMBIGUOUS" and claim["not_comparable"] == "bound by the host"
+    assert "bound by the host, so the interval is that of tiled alone" in claim["note"]
 
 
 @pytest.mark.parametrize(
@@ -153,6 +166,7 @@ def test_data_files_are_sound():
         for shape, clock in claim["problems"]:
             assert len(claims._shape(shape)) == 4 and clock in ("wall", "cold", "hot", "graph")
     stand_in = claims.load_stand_in()
+    assert all(entry["reason"] for entry in stand_in["rejected"])
     for entry in stand_in["entries"]:
         assert entry["low"] <= entry["ratio"] <= entry["high"] and entry["source"]
     assert copy.deepcopy(stand_in)["package"]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The gate's verdicts from stored pairs: every edge, everything that is not to be compared, what changed bitwise."""
 
+import argparse
 import json
 import math
 import struct
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from reports import calibration, error_rates
+from reports import calibration, error_rates, extras
 from reports.example import Stream, key
 from reports.gate import ERROR, classify, compare_results, floor_of, judge, t_interval, table, verdict_line
 from reports.pairs import read_side
@@ -264,20 +265,93 @@ def test_calibration_from_pairs(tmp_path):
     low, high = t_interval(np.log(noise[1] / noise[0]), 0.99)
     assert row["low"] == pytest.approx(math.exp(low)) and row["high"] == pytest.approx(math.exp(high))
     assert found["reach"] == pytest.approx(math.expm1(max(-low, high)))
-    assert found["spread"] == pytest.approx(0.01, rel=0.5)
+    assert found["spread"] == pytest.approx(math.sqrt(np.var(np.log(noise), axis=1, ddof=1).mean()))
     assert calibration.of_pairs(base, read_side(tmp_path / "a.jsonl"))["reach"] is not None
-    text = calibration.sentence({**found, "pairs": 15, "seconds": 120, "drift": {"largest": 0.01}, "commit": "abc"})
-    assert f"A difference below {100 * found['reach']:.2g} % means nothing here" in text and "commit abc" in text
+    # Of single runs: Student's interval of the difference of two, and not the gate's of a mean over 15 pairs.
+    found |= {"pairs": 15, "seconds": 120, "drift": {"largest": 0.01}, "commit": "abc", "environment": {}}
+    reach = calibration.reach_of_single_runs(found)
+    assert reach == pytest.approx(math.expm1(stats.t.ppf(0.975, 14) * math.sqrt(2) * found["spread"]))
+    assert reach > 2 * found["reach"]
+    text = calibration.sentence(found)
+    assert f"**A difference below {100 * reach:.2g} % means nothing here:**" in text and "commit abc" in text
+    assert f"the gate compares means over such pairs, which lie within {100 * found['reach']:.2g} %" in text
     assert "has not been measured" in calibration.sentence(None)
 
 
+def test_moods_that_turns_share_are_part_of_the_spread(tmp_path):
+    """Between processes the machine differs by 8.5 %, the two of a pair by 0.5 %; single runs meet the former."""
+    generator = np.random.default_rng(5)
+    moods = np.exp(generator.normal(0, 0.085, 15))
+    sides = []
+    for name in ("base", "head"):
+        stream = Stream(spread=0)
+        for mood in moods:
+            rounds = (1e-3 * mood * np.exp(generator.normal(0, 0.005, 16))).tolist()
+            stream.begin().row(A, float(np.median(rounds)), rounds=range(1), round_seconds=rounds).end()
+        sides.append(read_side(stream.write(tmp_path / f"{name}.jsonl")))
+    found = calibration.of_pairs(*sides)
+    assert found["reach"] < 0.01 and found["spread"] == pytest.approx(0.085, rel=0.4)
+    false = 0
+    for _ in range(100):
+        runs = [side(tmp_path / f"{n}.jsonl", [1e-3 * math.exp(generator.normal(0, 0.085))]) for n in "ab"]
+        false += judge(*runs, found).rows[0].verdict in ("SLOW", "FAST")
+    assert false <= 5  # of 100; with the spread within pairs it were 70
+
+
+HERE = {"device": "cpu", "device_name": "EPYC", "driver": None, "threads": 1}
+
+
+def calibrated(path, **more):
+    found = {"schema": 2, "commit": "abc", "environment": HERE, "seconds": 120, "pairs": 15, "key": "a", "reach": 0.02,
+             "spread": 0.05, "resolution": [{"clock": "steady", "step_s": 1e-9}], "delay": None, "flush": None,
+             "drift": {"window_s": 5.0, "largest": 0.01}, "rows": {"a": {"low": 1, "high": 1, "pairs": 9}}}  # fmt: skip
+    path.write_text(json.dumps(found | more))
+    return path
+
+
 def test_calibration_of_another_card_does_not_count(tmp_path):
-    path = tmp_path / "calibration.json"
-    here = {"device": "cuda", "device_name": "H200", "driver": "1"}
-    path.write_text(json.dumps({"environment": here, "reach": 0.02}))
-    assert calibration.load(path, here)["reach"] == 0.02
-    assert calibration.load(path, {**here, "device_name": "H100"}) is None
-    assert calibration.load(tmp_path / "none.json") is None
+    path = calibrated(tmp_path / "calibration.json")
+    assert calibration.read(path, HERE)["reach"] == 0.02
+    for field in ("device", "device_name", "driver"):
+        assert calibration.read(path, {**HERE, field: "other"}) is None
+    assert calibration.read(tmp_path / "none.json") is None
+    assert extras.load(tmp_path, HERE).calibration["spread"] == 0.05
+    assert extras.load(tmp_path, {**HERE, "device": "cuda"}).calibration is None
+
+
+def test_calibration_with_other_threads_says_so(tmp_path):
+    found = calibration.read(calibrated(tmp_path / "calibration.json"), {**HERE, "threads": 2})
+    assert "; that was with 1 thread, the figures here are with 2 (" in calibration.sentence(found, {"threads": 2})
+    assert "thread" not in calibration.sentence(found, HERE)
+    card = calibration.read(calibrated(tmp_path / "card.json", environment={**HERE, "device": "cuda"}))
+    assert "thread" not in calibration.sentence(card, {"threads": 2})
+
+
+def test_spread_within_pairs_in_turns_does_not_count(tmp_path):
+    """Schema 1 had it so."""
+    old = calibration.read(calibrated(tmp_path / "calibration.json", schema=1))
+    assert old["spread"] is None and old["reach"] == 0.02 and "has not been measured" in calibration.sentence(old)
+    of_card = calibrated(tmp_path / "card.json", schema=1, environment={**HERE, "device": "cuda"})
+    assert calibration.read(of_card)["spread"] == 0.05
+
+
+def test_gate_does_not_go_on_with_a_damaged_calibration(tmp_path, monkeypatch):
+    """It would lose its floor."""
+    from frontdoor.commands import gate as command
+    from frontdoor.place import Stop
+
+    stream = Stream(spread=0)
+    for _ in range(2):
+        stream.begin(**HERE).row(A, 1e-3, rounds=range(1)).end()
+    run = stream.write(tmp_path / "run.jsonl")
+    monkeypatch.setattr(command, "STATE", tmp_path)
+    path = calibrated(tmp_path / "calibration-cpu.json", reach=0.07)
+    args = argparse.Namespace(filter="")
+    assert command._judge(args, run, run)[0].floor == 0.07
+    path.write_text(path.read_text()[:200])
+    with pytest.raises(Stop, match="calibration-cpu.json is damaged") as stop:
+        command._judge(args, run, run)
+    assert stop.value.status == 2
 
 
 def test_limits_are_clopper_and_pearsons():
@@ -288,13 +362,28 @@ def test_limits_are_clopper_and_pearsons():
 
 def test_error_rates_accumulate(tmp_path):
     path = tmp_path / "gate.jsonl"
-    common = {"device_name": "H200", "pairs": 12, "commit": "abcdef", "rows": {"a": [], "b": []}}
+    common = {"device_name": "H200", "pairs": 12, "set": "gate", "filter": "", "threads": 16, "commit": "abcdef",
+              "rows": {"a": [], "b": []}}  # fmt: skip
     for _ in range(20):
         error_rates.append(path, {**common, "kind": "aa", "fraction": None, "found": None, "false_slow": []})
     for n in range(10):
         error_rates.append(path, {**common, "kind": "planted", "fraction": 0.03, "found": n > 0, "false_slow": []})
     aa, planted = error_rates.sentences(error_rates.read(path))
     assert "no row SLOW in 20 of 20 gates (95 % limits 83.2 % to 100 %), 40 rows" in aa
-    assert "planted slow-down of 3 % on H200, 12 pairs: found in 9 of 10 gates" in planted
+    assert "planted slow-down of 3 % on H200, set gate, 16 threads, 12 pairs: found in 9 of 10 gates" in planted
     path.write_text(path.read_text() + '{"kind')
     assert len(error_rates.read(path)) == 30
+
+
+@pytest.mark.parametrize(
+    "other, told",
+    [({"set": "smoke"}, "H200, set smoke, 16 threads,"), ({"filter": ":train:"}, "set gate with filter ':train:', 16"),
+     ({"threads": 1}, "set gate, 1 thread,"), ({"device_name": "H100"}, "H100"), ({"pairs": 15}, "15 pairs")],
+)  # fmt: skip
+def test_only_runs_of_one_kind_are_counted_together(other, told):
+    run = {"device_name": "H200", "kind": "aa", "pairs": 12, "set": "gate", "filter": "", "threads": 16, "rows": {},
+           "fraction": None, "false_slow": [], "commit": "b1"}  # fmt: skip
+    alone = error_rates.summarize([run, run | {"commit": "a2"}])
+    assert [(e["runs"], e["commits"]) for e in alone] == [(2, ["a2", "b1"])]
+    assert [e["runs"] for e in error_rates.summarize([run, run | other, run])] == [2, 1]
+    assert told in error_rates.sentences([run, run | other])[1]

@@ -163,3 +163,73 @@ def test_run_without_any_row(tmp_path):
 )  # fmt: skip
 def test_numbers(value, text):
     assert number(value) == text
+
+
+RUN = {"kind": "aa", "device_name": "A", "pairs": 2, "set": "gate", "filter": "", "threads": 1, "false_slow": [],
+       "rows": {}}  # fmt: skip
+CALIBRATION = {"schema": 2, "environment": {"device": "cpu"}, "seconds": 1, "pairs": 2, "key": "", "rows": {}}
+PROFILE = {"name": "naive", "mode": "infer", "padding": "same", "shape": "1x1x8x8"}
+PEERS = {"environment": {"device_name": "A"}, "systems": {}, "ratios": [], "equivalence": []}
+RATIO = {"subject": "a", "baseline": "b", **{k: v for k, v in PRODUCTION.items() if k != "name"}, "ratio": 2}
+
+
+@pytest.mark.parametrize(
+    "file, content, field",
+    [
+        ("gate.jsonl", {}, "kind"),
+        ("gate.jsonl", [1], r"it is \[1\]"),
+        ("gate.jsonl", RUN | {"pairs": "12"}, "pairs"),
+        ("gate.jsonl", RUN | {"kind": "planted", "fraction": None, "found": True}, "fraction"),
+        ("gate.jsonl", RUN | {"kind": "other"}, "kind"),
+        ("gate.jsonl", {k: v for k, v in RUN.items() if k != "rows"}, "rows"),
+        ("calibration.json", {"reach": 0.1}, "schema"),
+        ("calibration.json", [], "it is"),
+        ("calibration.json", CALIBRATION | {"reach": "1 %"}, "reach"),
+        ("calibration.json", CALIBRATION | {"pairs": 1}, "pairs"),
+        ("calibration.json", CALIBRATION | {"schema": 3}, "schema 3"),
+        ("calibration.json", CALIBRATION | {"environment": {}}, "environment.device"),
+        ("calibration.json", CALIBRATION | {"rows": {"a": {"low": 1}}}, r"rows\[a\].high"),
+        ("calibration.json", CALIBRATION | {"drift": {"largest": 1}}, "drift.window_s"),
+        ("calibration.json", CALIBRATION | {"delay": {"none": {"seconds": 1}}}, r"delay\[none\].ci_low"),
+        ("profiles.json", {}, "profiles"),
+        ("profiles.json", {"profiles": [{k: v for k, v in PROFILE.items() if k != "shape"}]}, r"profiles\[0\].shape"),
+        ("profiles.json", {"profiles": [PROFILE | {"issue": "85 %"}]}, r"profiles\[0\].issue"),
+        ("profiles.json", {"profiles": [PROFILE | {"dram_bytes": float("nan")}]}, r"profiles\[0\].dram_bytes"),
+        ("peers.json", {}, "environment"),
+        ("peers.json", {"environment": {}, "systems": {}, "ratios": [], "equivalence": []}, "environment.device_name"),
+        ("peers.json", PEERS | {"systems": {"a": {}}}, r"systems\[a\].what"),
+        ("peers.json", PEERS | {"ratios": [RATIO | {"clock": None}]}, r"ratios\[0\].clock"),
+        ("peers.json", PEERS | {"ratios": [RATIO | {"ratio": None}]}, r"ratios\[0\].ratio"),
+        ("peers.json", PEERS | {"equivalence": [RATIO]}, r"equivalence\[0\].within"),
+        ("accuracy.json", {"schema": 1}, "command"),
+    ],
+)
+def test_a_damaged_file_beside_the_samples_is_named_with_its_field(tmp_path, file, content, field):
+    stream = Stream().begin(device_name="A").row(PRODUCTION, 1e-3).end().write(tmp_path / "samples.jsonl")
+    (tmp_path / file).write_text(json.dumps(content) + "\n")
+    with pytest.raises(ValueError, match=rf"{file} is damaged.*{field}"):
+        write(stream, tmp_path / "out")
+
+
+@pytest.mark.parametrize("file", ["gate.jsonl", "calibration.json", "profiles.json", "peers.json", "accuracy.json"])
+def test_a_truncated_file_beside_the_samples_is_named(tmp_path, file):
+    stream = Stream().begin().row(PRODUCTION, 1e-3).end().write(tmp_path / "samples.jsonl")
+    for text in ('{"schema": 1,\n', "\xff\n"):
+        (tmp_path / file).write_text(text, encoding="latin-1")
+        with pytest.raises(ValueError, match=f"{file} is damaged"):
+            write(stream, tmp_path / "out")
+
+
+def test_whole_files_beside_the_samples_are_shown(tmp_path):
+    stream = Stream().begin(device_name="A").row(PRODUCTION, 1e-3).end().write(tmp_path / "samples.jsonl")
+    environment = read(stream).environment
+    for file, content in {"calibration.json": CALIBRATION | {"environment": environment, "spread": 0.01},
+                          "profiles.json": {"profiles": [PROFILE | {"issue": 85}]}, "gate.jsonl": RUN,
+                          "peers.json": PEERS | {"ratios": [RATIO | {"low": None, "high": None}]}}.items():  # fmt: skip
+        (tmp_path / file).write_text(json.dumps(content) + "\n")
+    report, _ = write(stream, tmp_path / "out")
+    page = (tmp_path / "out" / "report.md").read_text()
+    assert "means nothing here" in page and "A/A on A, set gate" in page and "## The packages themselves" in page
+    assert report["profiles"][0]["issue"] == 85
+    (tmp_path / "calibration.json").write_text(json.dumps(CALIBRATION | {"spread": 0.01}))
+    assert write(stream, tmp_path / "out")[0]["calibration"] is None  # of no device like this

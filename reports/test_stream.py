@@ -53,6 +53,23 @@ def test_passes_are_kept_apart(tmp_path):
     assert set(run.samples["best", as_key(B)]) & set(run.samples["stock", as_key(B)]) == set()
 
 
+def test_the_last_of_the_records_by_the_published_protocol_counts(tmp_path):
+    """A resumed run measures them anew, with the same settings and in the same file."""
+
+    def upstream(process, settings, forward, **changed):
+        return {"type": "upstream", **A, "clock": "wall", "process": process, "settings": settings,
+                "forward_s": forward, **changed}  # fmt: skip
+
+    stream = Stream().begin()
+    stream.lines += [upstream(1, "best", 1e-3), upstream(1, "best", 2e-3, width=128), upstream(1, "stock", 3e-3)]
+    stream.lines += [upstream(1, "best", 4e-3, padding="same"), upstream(1, "best", 5e-3, mode="train")]
+    stream.lines += [upstream(1, "best", 6e-3, name="tiled")]
+    stream.end(interrupted=True).begin()
+    stream.lines += [upstream(2, "best", None, reason="too slow", width=128), upstream(2, "best", 7e-3)]
+    found = read(stream.end().write(tmp_path / "s.jsonl")).upstream
+    assert [u["forward_s"] for u in found] == [7e-3, None, 3e-3, 4e-3, 5e-3, 6e-3]
+
+
 def test_ceilings_are_those_of_the_main_pass(tmp_path):
     stream = Stream().begin("best").end().begin("stock")
     stream.lines[-1]["copy_gb_s"] = 1.0

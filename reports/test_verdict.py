@@ -53,6 +53,63 @@ def test_a_run_without_it_has_no_paragraph(tmp_path):
     assert paragraph(assemble(read(whole("cpu").write(tmp_path / "s.jsonl")))) == ""
 
 
+def test_it_says_which_setting_the_baseline_was_taken_at(tmp_path):
+    run = published(tmp_path, 7)
+    text = paragraph(assemble(run))
+    assert "(cudnn.benchmark on, TF32 off as in the reference)" in text and "CUDA graph" not in text
+    stream = Stream(spread=1e-3).begin(device="cuda", device_name="Example accelerator")
+    for clock, seconds in (("cold", 7e-3), ("wall", 7e-3), ("graph", 6e-3)):
+        stream.row(key("pytorch_mssim", "5x1x1500x1500", "train", "valid", "cuda", clock), seconds)
+        stream.row(key("tiled", "5x1x1500x1500", "train", "valid", "cuda", clock), 1e-3)
+    text = paragraph(assemble(read(stream.end().write(tmp_path / "s.jsonl"))))
+    assert "(cudnn.benchmark on, captured in a CUDA graph where that is faster, TF32 off as in the reference)" in text
+    assert "it is confirmed at 5×1×1500×1500 6" in text
+    assert "; the baseline is at its best captured in a CUDA graph." in text
+
+
+def test_it_does_not_say_that_intervals_hold_what_is_not_known(tmp_path):
+    """The package's time at 1080p with gradient is the host's."""
+    assert " Intervals hold how the two compare." in paragraph(assemble(published(tmp_path, 6)))
+    stream = Stream(spread=1e-3).begin(device="cuda", device_name="Example accelerator")
+    for shape in ("1x3x1080x1920", "5x1x1500x1500"):
+        for name, seconds in (("tiled", 1e-3), ("pytorch_mssim", 6e-3)):
+            stream.row(key(name, shape, "train", "valid", "cuda", "cold"), seconds)
+    text = paragraph(assemble(read(stream.end().write(tmp_path / "s.jsonl"))))
+    assert "Intervals hold how the two compare where that is known. It is not, so that the verdict stays open" in text
+    assert ", in training, `valid`, 1×3×1080×1920 by the cold clock: the package's call is bound by the host" in text
+    assert "it is confirmed at 5×1×1500×1500" in text and "it stays open at 1×3×1080×1920" in text
+
+
+def package_report(run, **ratios):
+    """The report with peers.json: fused_ssim over pytorch_msssim, and over its compiled form."""
+    names = {"plain": "pytorch_msssim (package)", "compiled": "pytorch_msssim compiled (package)"}
+    problem = {"device": "cuda", "mode": "train", "padding": "valid", "batch": 5, "channels": 1, "height": 1500,
+               "width": 1500, "clock": "cold"}  # fmt: skip
+    entries = [{"subject": "fused_ssim (package)", "baseline": names[what], **problem, "ratio": ratio,
+                "low": ratio - 0.1, "high": ratio + 0.1} for what, ratio in ratios.items()]  # fmt: skip
+    peers = {"environment": {"device_name": "Example accelerator"}, "ratios": entries, "systems": {}}
+    return assemble(run, extras=Extras(peers=peers))
+
+
+def judged_cold(report):
+    of_claim = [c for c in report["claims"] if c["name"] == "published 5–8×, train, valid" and c["height"] == 1500]
+    return next(c for c in of_claim if c["clock"] == "cold")
+
+
+def test_the_compiled_package_is_a_setting_of_the_package(tmp_path):
+    run = published(tmp_path, 20)
+    report = package_report(run, plain=9.0, compiled=7.0)
+    judged = judged_cold(report)
+    assert (judged["verdict"], judged["ratio"], judged["setting"]) == ("CONFIRMED", 7.0, "through torch.compile")
+    assert "the baseline is fastest through torch.compile" in judged["note"]
+    text = paragraph(report)
+    assert "through torch.compile where that is faster" in text and "at its best through torch.compile" in text
+    assert "judged here on the package itself (fused_ssim (package)), elsewhere on `tiled`, which stands in" in text
+    slower = judged_cold(package_report(run, plain=9.0, compiled=9.5))
+    assert (slower["verdict"], slower["setting"]) == ("EXCEEDED", "tuned")
+    assert judged_cold(package_report(run, compiled=7.0))["ratio"] == 7.0  # pytorch_msssim itself failed
+
+
 def test_the_package_is_judged_where_it_was_measured(tmp_path):
     run = published(tmp_path, 20)
     ratio = {

@@ -5,6 +5,7 @@ holds, with intervals, and where it is the host's time that is compared and not 
 from __future__ import annotations
 
 from reports import quote
+from reports.claims import PACKAGE
 
 PUBLISHED = "published"
 # A call that takes this much longer by the wall clock than the GPU works on it is decided by the host.
@@ -48,8 +49,19 @@ def _sentence(claims: list[dict], report: dict) -> str:
             shapes = _by_clock(of_verdict, lambda c: f"{quote.shape(c)} {_ratio(c)}")
             parts.append(f"{WORDS[verdict]} at {shapes}")
         text += "; it ".join(parts)
+    text += _settings(claims)
     stock = _over_stock(report, claims)
     return text + (f" (as a plain import leaves the baseline: {_range(stock)})." if stock else ".")
+
+
+def _settings(claims: list[dict]) -> str:
+    """At which of its settings the baseline was taken, where that is not the tuned one."""
+    text = ""
+    for setting in dict.fromkeys(c["setting"] for c in claims if c["setting"] != "tuned"):
+        of_setting = [c for c in claims if c["setting"] == setting]
+        where = "" if len(of_setting) == len(claims) else f" at {_by_clock(of_setting, quote.shape)}"
+        text += f"; the baseline is at its best {setting}{where}"
+    return text
 
 
 def _over_stock(report: dict, claims: list[dict]) -> list[float]:
@@ -93,6 +105,45 @@ def _host(report: dict, names: set[str]) -> str:
     return f" Launch and host dominate, not the kernel, where a call is short: {'; '.join(shown)}{more}."
 
 
+def _judged_on(published: list[dict]) -> str:
+    """The package itself, what stands in for it, or both."""
+    stand_ins = sorted({c["measured_on"] for c in published} - {PACKAGE})
+    told = [f"the package itself ({PACKAGE})"] if any(c["measured_on"] == PACKAGE for c in published) else []
+    if stand_ins:
+        told.append(f"{', '.join(f'`{name}`' for name in stand_ins)}, which stands in for the package")
+    return ", elsewhere on ".join(told)
+
+
+def _compared(published: list[dict]) -> str:
+    """Whether it is known how stand-in and package compare, and where not."""
+    on_stand_in = [c for c in published if c["measured_on"] != PACKAGE]
+    unknown: dict[tuple, list[dict]] = {}
+    for claim in on_stand_in:
+        if claim.get("not_comparable"):
+            unknown.setdefault((claim["mode"], claim["padding"], claim["not_comparable"]), []).append(claim)
+    cases = [
+        f"{MODES[mode]}, `{padding}`, {_by_clock(of_case, quote.shape)}: {reason}"
+        for (mode, padding, reason), of_case in unknown.items()
+    ]
+    known = sum(map(len, unknown.values())) < len(on_stand_in)
+    if not cases:
+        return " Intervals hold how the two compare." if known else ""
+    text = "Intervals hold how the two compare where that is known. It is not" if known else (
+        "How the two compare is not known"
+    )
+    return f" {text}, so that the verdict stays open, in {'; '.join(cases)}."
+
+
+def _best_setting(report: dict, published: list[dict]) -> str:
+    """What the baselines may have been helped by."""
+    ways = ["cudnn.benchmark on"]
+    if any(quote.is_captured(r["baseline"]) for r in report["ratios"]):
+        ways.append("captured in a CUDA graph where that is faster")
+    if any(c["measured_on"] == PACKAGE for c in published):
+        ways.append("through torch.compile where that is faster")
+    return ", ".join([*ways, "TF32 off as in the reference"])
+
+
 def paragraph(report: dict) -> str:
     """"" where the run has nothing of the published claim."""
     published = [c for c in report["claims"] if c["name"].startswith(PUBLISHED) and c["verdict"] != "NOT MEASURED"]
@@ -100,16 +151,9 @@ def paragraph(report: dict) -> str:
         return ""
     published = [{"measured_on": c["subject"], **c} for c in published]
     least, most = published[0]["range"]
-    subjects = {c["measured_on"] for c in published}
-    packages = sorted(s for s in subjects if s.endswith("(package)"))
-    judged_on = (
-        f"the package itself ({', '.join(packages)})"
-        if packages
-        else f"`{'`, `'.join(sorted(subjects))}`, which stands in for the package; intervals hold how the two compare"
-    )
     text = (
-        f"The published claim is {least:g}–{most:g}×. It is judged here on {judged_on}, against baselines at their "
-        "best legal setting (cudnn.benchmark on, TF32 off as in the reference)."
+        f"The published claim is {least:g}–{most:g}×. It is judged here on {_judged_on(published)}, against baselines "
+        f"at their best legal setting ({_best_setting(report, published)}).{_compared(published)}"
     )
     groups: dict[tuple, list[dict]] = {}
     for claim in published:

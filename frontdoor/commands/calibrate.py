@@ -80,7 +80,7 @@ def run(args, context):
     base, head = (read_side(files[side]) for side in ("base", "head"))
     known, dirty = commit.identify()
     result = {
-        "schema": 1,
+        "schema": calibration.SCHEMA,
         "commit": known,
         "dirty": dirty,
         "environment": base.environment,

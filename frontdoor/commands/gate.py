@@ -16,7 +16,7 @@ from pathlib import Path
 
 from frontdoor import machine
 from frontdoor.options import regex
-from frontdoor.place import CANNOT, MISUSE, ROOT, STATE, Stop, relative, say, warn
+from frontdoor.place import CANNOT, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
 
 EXAMPLE = """./suite gate HEAD~1                    # is what I have here slower than the commit before?
 ./suite gate v0.1 HEAD --set smoke --filter ':train:'
@@ -122,29 +122,45 @@ def check(args):
         raise Stop(MISUSE, f"gate: --set {args.set}: there are {', '.join(known)}")
     if args.device == "cuda" and not machine.have_driver() and not _files(args) and not args.pack:
         raise Stop(CANNOT, "gate: --device cuda: there is no CUDA device here")
+    if args.error_rates:
+        _probe("--record", args.record.parent, args.record)
     if args.base and not _files(args):
         from frontdoor import trees
 
         for name in filter(None, (args.base, args.head)):
             trees.find("gate", name)
+        _probe("--out", args.out, args.out)
+
+
+def _probe(flag: str, folder: Path, given: Path) -> None:
+    """Raises Stop where nothing can be written there: said now, not when both sides have been built and timed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.write_bytes(b"\0" * 65536)
+        probe.unlink()
+        if given.is_file():
+            given.open("a").close()
+    except OSError as error:
+        raise Stop(MISUSE, f"gate: {flag} {given} cannot be written: {error.strerror or error}") from None
 
 
 def _judge(args, base_file: Path, head_file: Path):
     from reports import calibration
     from reports.gate import judge
     from reports.pairs import read_side
-    from reports.stream import Damaged
 
     try:
         base, head = read_side(base_file), read_side(head_file)
-    except (Damaged, OSError) as error:
+        device = base.environment.get("device", "cpu")
+        known = calibration.read(STATE / f"calibration-{device}.json", base.environment)
+    except (ValueError, OSError) as error:
         raise Stop(MISUSE, f"gate: {error}") from None
     for side in (base, head):
         side.keep(args.filter)
     if args.filter and not (base.rows or head.rows):
         raise Stop(MISUSE, f"gate: --filter '{args.filter}' matches none of the rows")
-    device = base.environment.get("device", "cpu")
-    return judge(base, head, calibration.load(STATE / f"calibration-{device}.json", base.environment)), base, head
+    return judge(base, head, known), base, head
 
 
 def _show(args, gate) -> int:
@@ -219,6 +235,17 @@ def run(args, context):
     return _gate(args, run, device)
 
 
+def _keep(file: Path, text: str) -> None:
+    """Whole or not at all."""
+    part = file.with_suffix(".part")
+    try:
+        part.write_text(text)
+        part.replace(file)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Stop(WRONG, f"gate: {file} cannot be written: {error.strerror or error}; the pairs are kept") from None
+
+
 def _gate(args, run, device: str) -> int:
     from frontdoor.paired import finished, run_pairs
     from reports.gate import PAIRS, as_data
@@ -246,7 +273,7 @@ def _gate(args, run, device: str) -> int:
         warn(f"interrupted after {have} pairs; --resume goes on from there")
         return 130
     gate, *_ = _judge(args, files["base"], files["head"])
-    (args.out / "gate.json").write_text(json.dumps(as_data(gate), indent=1) + "\n")
+    _keep(args.out / "gate.json", json.dumps(as_data(gate), indent=1) + "\n")
     status = _show(args, gate)
     if not whole:
         warn(f"interrupted: the verdicts are those of {have} of {pairs} pairs; --resume goes on from there")

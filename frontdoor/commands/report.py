@@ -201,10 +201,18 @@ def _calibration(samples: Path) -> None:
         return
     source = STATE / f"calibration-{environment.get('device')}.json"
     target = samples.with_name(calibration.FILE)
-    if calibration.load(source, environment):
+
+    def known(path: Path) -> dict | None:
+        try:
+            return calibration.read(path, environment)
+        except ValueError as error:
+            warn(f"report: {error}; ./suite calibrate makes it anew")
+            return None
+
+    if known(source):
         target.write_text(source.read_text())
-    elif target.exists() and not calibration.load(target, environment):
-        target.unlink()  # of another device
+    elif target.exists() and not known(target):
+        target.unlink()  # of another device, or damaged
 
 
 def _accuracy(context, samples: Path) -> int:
@@ -241,6 +249,7 @@ def _more(context, args, samples: Path) -> int:
         say("the packages themselves, through Python")
         command = [context.python, "-m", "bench.peers", "--device", args.device]
         command += ["--out", str(samples.with_name("peers.json"))]
+        command += ["--resume"] if args.resume else []
         env = context.environment()
         env["PYTHONPATH"] = os.pathsep.join(p for p in (str(ROOT), env.get("PYTHONPATH", "")) if p)
         status = run_child(command, env, STATE / "peers.log")
@@ -310,7 +319,7 @@ def _render(args, samples: Path) -> str:
     try:
         return write(samples, args.out)[1]
     except (Damaged, ValueError) as error:
-        raise Stop(WRONG, f"report: {error}") from None
+        raise Stop(MISUSE, f"report: {error}") from None
     except OSError as error:
         raise Stop(
             MISUSE, f"report: cannot write to {args.out}: {error.strerror or error}; {SAMPLES} keeps what was measured"
