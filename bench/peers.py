@@ -2,181 +2,167 @@
 """Times the packages themselves beside our operator, all through Python, in one process and in rounds of random order.
 
     ./suite report --peers                        # after the rows of the set
-    ./suite python -m bench.peers --device cpu --out peers.json
+    ./suite python -m bench.peers --device cpu --out peers.json [--resume]
 
-Each system must give the mean that the others give before it is timed. Ratios have bootstrap intervals over rounds.
-Written: peers.json { "schema": 1, "commit", "dirty", "environment", "systems": {name: {"what", "reason"}},
-"rows": [{KEY, "seconds", "rounds"}], "ratios": [{"baseline", "subject", KEY without name, "ratio", "low", "high"}],
-"equivalence": [...] } with KEY as in report.json. Clocks as there: wall; on CUDA also cold (events, L2 flushed, the
-launch hidden behind a delay). Baselines at their best setting: cudnn.benchmark on, TF32 off.
+A system is timed on a problem once its mean, and in training its gradient, agree there with SSIM in fp64; a wrong one
+gets no time but the reason. Ratios have bootstrap intervals over rounds.
+Written: peers.json { "schema": 1, "commit", "dirty", "environment", "complete", "systems": {name: {"what", "reason"}},
+"rows": [{KEY, "seconds", "samples", "rounds", "ci_low", "ci_high", "ci_coverage", "rel_half_width", "converged",
+"unmet", "spent_s", "host_bound"}], "ratios": [{"baseline", "subject", KEY without name, "ratio", "low", "high",
+"rounds", "converged"}], "equivalence": [...], "problems": [...] (what is done), "failures": [...] } with KEY and fields
+as in a result file; peers_samples.jsonl beside it: [KEY, "round", "seconds": [...]] a turn. An interruption loses one
+problem at most, and --resume goes on with the next. Clocks as there: wall; on CUDA also cold (events, L2 flushed, the
+launch hidden behind a delay; a host-bound call has no cold ratio). Baselines at their best setting: cudnn.benchmark on,
+TF32 off.
 
-Exit status: 0; 1 a system gives another mean; 77 neither package can be imported, or there is no GPU for --device cuda.
+Exit status: 0; 1 a system gives a wrong result, or a file cannot be written; 2 misuse, or nothing to resume from that
+fits; 77 neither package can be imported, or there is no GPU for --device cuda; 130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import random
-import statistics
+import signal
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Callable
+
+from bench.peer_record import EQUIVALENT, PACKAGES, Record, Refused, ratios
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPES = {"cuda": ["1x3x512x512", "1x3x1080x1920", "5x1x1500x1500", "16x3x1080x1920"], "cpu": ["1x3x256x256"]}
-PACKAGES = ("fused_ssim (package)", "pytorch_msssim (package)", "pytorch_msssim compiled (package)")
-SAME_MEAN = 1e-4
-LEAST_ROUNDS = 12
-EQUIVALENT = 0.05  # our row takes the package's time if the interval of their ratio lies within
 
 
-class WallClock:
-    """Host seconds of one call and its synchronisation."""
-
-    name = "wall"
-
-    def __init__(self, torch, device: str):
-        self.synchronize = torch.cuda.synchronize if device == "cuda" else (lambda: None)
-
-    def sample(self, call) -> float:
-        self.synchronize()
-        begin = time.perf_counter()
-        call()
-        self.synchronize()
-        return time.perf_counter() - begin
-
-
-class ColdClock:
-    """Seconds between two events around one call, L2 flushed before, launches hidden behind a delay."""
-
-    name = "cold"
-
-    def __init__(self, torch, device: str):
-        self.torch = torch
-        bytes_ = max(5 * torch.cuda.get_device_properties(0).L2_cache_size // 2, 32 << 20)
-        self.written = torch.empty(bytes_ // 4, device="cuda")
-        self.read = torch.ones(bytes_ // 4, device="cuda")
-        self.cycles: dict[int, int] = {}
-
-    def _delay(self, call) -> int:
-        """Cycles of twice what the host takes to enqueue the call, 20 ms at most."""
-        if id(call) not in self.cycles:
-            call()
-            self.torch.cuda.synchronize()
-            begin = time.perf_counter()
-            call()
-            self.cycles[id(call)] = int(2e9 * min(0.02, 2 * (time.perf_counter() - begin) + 30e-6))
-        return self.cycles[id(call)]
-
-    def sample(self, call) -> float:
-        torch = self.torch
-        cycles = self._delay(call)
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-        self.written.fill_(1.0)
-        self.read.sum()
-        torch.cuda._sleep(cycles)
-        begin.record()
-        call()
-        end.record()
-        torch.cuda.synchronize()
-        return 1e-3 * begin.elapsed_time(end)
-
-
-def clocks(torch, device: str) -> list:
-    return [ColdClock(torch, device), WallClock(torch, device)] if device == "cuda" else [WallClock(torch, device)]
-
-
-def rounds_of(calls: dict, clock, seconds: float, each: int = 4) -> dict[str, list[float]]:
-    """Median of `each` samples a round and system, in random order, for about `seconds`."""
-    found: dict[str, list[float]] = {name: [] for name in calls}
-    begin = time.monotonic()
-    while time.monotonic() - begin < seconds or len(next(iter(found.values()))) < LEAST_ROUNDS:
-        for name in random.sample(list(calls), len(calls)):
-            clock.sample(calls[name])  # what another system left in allocator and caches
-            found[name].append(statistics.median(clock.sample(calls[name]) for _ in range(each)))
-    return found
-
-
-def ratios(found: dict[str, list[float]], about: dict) -> list[dict]:
-    """Of every package to every other system that it is held against, baseline's time / subject's time."""
-    import numpy as np
-
-    from reports.ratios import bootstrap
-
-    entries = []
-    pairs = [(b, s) for s in found for b in found if b != s and (b in PACKAGES or s in PACKAGES)]
-    for baseline, subject in pairs:
-        logs = np.log(np.array(found[baseline]) / np.array(found[subject]))
-        ratio = bootstrap(logs, f"{baseline} {subject} {sorted(about.items())}")
-        entries.append({"baseline": baseline, "subject": subject, **about, "ratio": ratio.ratio, "low": ratio.low,
-                        "high": ratio.high, "rounds": ratio.rounds})  # fmt: skip
-    return entries
-
-
-def equivalence(entries: list[dict]) -> list[dict]:
-    """Whether our row takes the time of the package whose work it repeats."""
-    found = []
-    for r in entries:
-        if (r["baseline"], r["subject"]) == ("pytorch_msssim (package)", "pytorch_mssim"):
-            within = r["low"] is not None and 1 - EQUIVALENT <= r["low"] and r["high"] <= 1 + EQUIVALENT
-            found.append({**r, "within": within})
-    return found
-
-
-def measure(args, torch) -> tuple[dict, int]:
-    from bench.packages import systems
-
-    there = systems(args.device)
-    usable = {name: s for name, s in there.items() if s.make}
-    rows, entries, wrong = [], [], 0
-    shapes = args.shape or SHAPES[args.device]
+def problems(args) -> list[dict]:
+    """What is measured, in order: mode, padding, batch, channels, height, width."""
     kinds = [(padding, mode) for padding in ("valid", "same") for mode in ("infer", "train")]
-    problems = [(shape, *kind) for shape in shapes for kind in kinds]
-    begin = time.monotonic()
-    for number, (text, padding, mode) in enumerate(problems):
-        shape = [int(n) for n in text.split("x")]
-        torch.manual_seed(1)
-        x, y = (torch.rand(shape, device=args.device) for _ in range(2))
-        calls, means = {}, {}
-        for name, system in usable.items():
-            if padding not in system.paddings:
-                continue
-            try:
-                call = system.make(mode, padding, x, y)
-                means[name] = float(call()[0])
-                calls[name] = call
-            except Exception as error:  # one system that fails must not take the others with it
-                there[name].reason = f"{text} {mode} {padding}: {type(error).__name__}: {str(error).splitlines()[0]}"
-        middle = statistics.median(means.values()) if means else 0.0
-        for name, mean in means.items():
-            if not abs(mean - middle) <= SAME_MEAN:
-                there[name].reason = f"{text} {mode} {padding}: its mean is {mean:.9g}, the others give {middle:.9g}"
-                print(f"peers: {name}: {there[name].reason}", file=sys.stderr)
-                del calls[name]
-                wrong += 1
-        if not any(name in PACKAGES for name in calls):
+    sizes = [[int(n) for n in text.split("x")] for text in args.shape or SHAPES[args.device]]
+    names = ("batch", "channels", "height", "width")
+    return [{"mode": mode, "padding": padding, **dict(zip(names, size))} for size in sizes for padding, mode in kinds]
+
+
+def on_signals() -> Callable[[], None]:
+    """Ctrl-C and termination set a flag, and the function that is returned raises KeyboardInterrupt where it is set: an
+    exception that comes while torch.compile lets go of something is ignored by Python. A second one comes at once."""
+    told: list[int] = []
+
+    def tell(number: int, _) -> None:
+        told.append(number)
+        if len(told) > 1:
+            raise KeyboardInterrupt
+
+    def check() -> None:
+        if told:
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, tell)
+    return check
+
+
+def prepare(problem: dict, device: str, torch, record: Record, check: Callable[[], None]) -> dict:
+    """The calls of this problem whose results are right: name -> call. The others go to the record with the reason."""
+    from bench import peer_oracle
+    from bench.peer_timing import first_line
+
+    torch.manual_seed(1)
+    size = [problem[f] for f in ("batch", "channels", "height", "width")]
+    x, y = (torch.rand(size, device=device) for _ in range(2))
+    wanted = peer_oracle.ssim(x, y, problem["padding"])
+    calls = {}
+    for name, system in record.systems.items():
+        if not system.make or problem["padding"] not in system.paddings:
             continue
-        for clock in clocks(torch, args.device):
-            about = dict(zip(("device", "mode", "padding", "batch", "channels", "height", "width", "clock"),
-                             (args.device, mode, padding, *shape, clock.name)))  # fmt: skip
-            found = rounds_of(calls, clock, args.seconds)
-            rows += [{"name": n, **about, "seconds": statistics.median(v), "rounds": len(v)} for n, v in found.items()]
-            entries += ratios(found, about)
-        left = (time.monotonic() - begin) / (number + 1) * (len(problems) - number - 1)
-        done = f"{text} {mode} {padding}: {len(calls)} systems"
+        check()
+        try:
+            call = system.make(problem["mode"], problem["padding"], x, y)
+            reason = peer_oracle.wrong(problem["mode"], call(), wanted)
+        except Exception as error:  # one system that fails must not take the others with it
+            record.fail(problem, name, first_line(error))
+            continue
+        if reason:
+            record.fail(problem, name, reason, wrong=True)
+            print(f"peers: {name}, {label(problem)}: {reason}", file=sys.stderr)
+        else:
+            calls[name] = call
+    return calls
+
+
+def label(problem: dict) -> str:
+    size = "x".join(str(problem[f]) for f in ("batch", "channels", "height", "width"))
+    return f"{size} {problem['mode']} {problem['padding']}"
+
+
+def time_calls(calls: dict, problem: dict, args, rule, torch, record: Record, check: Callable[[], None]) -> None:
+    """Rows and ratios of one problem, by each clock, into the record."""
+    from bench.peer_timing import clocks, first_line, measure
+
+    for clock, sampler in clocks(torch, args.device).items():
+        about = {"device": args.device, **problem, "clock": clock}
+        samplers = {}
+        for name, call in calls.items():
+            try:
+                samplers[name] = sampler(call)
+            except Exception as error:
+                record.fail(problem, name, f"{clock}: {first_line(error)}")
+
+        def keep(name: str, *turn) -> None:
+            record.sample(about, name, *turn)
+            check()
+
+        figures = measure(samplers, rule, keep)
+        for name, figure in list(figures.items()):
+            host_bound = samplers[name].host_bound
+            if figure.error:
+                record.fail(problem, name, f"{clock}: {figure.error}")
+            else:
+                record.row(name, about, figure, host_bound)
+            if figure.error or host_bound:  # then by its wall clock alone
+                del figures[name]
+        record.ratios += ratios(figures, about)
+
+
+def measure_all(args, torch, record: Record, check: Callable[[], None] = lambda: None) -> None:
+    """All problems that the record does not hold yet."""
+    from bench.peer_timing import RULES
+
+    rule = RULES[args.device] if args.seconds is None else replace(RULES[args.device], cap=args.seconds)
+    todo = [p for p in problems(args) if not record.done(p)]
+    begin = time.monotonic()
+    for number, problem in enumerate(todo):
+        calls = prepare(problem, args.device, torch, record, check)
+        if any(name in PACKAGES for name in calls):
+            time_calls(calls, problem, args, rule, torch, record, check)
+        record.finish(problem)
+        left = (time.monotonic() - begin) / (number + 1) * (len(todo) - number - 1)
+        done = f"{label(problem)}: {len(calls)} systems"
         print(f"peers: {done}, about {left:.0f} s left", file=sys.stderr, flush=True)
-    about_systems = {name: {"what": s.what, "reason": s.reason} for name, s in there.items()}
-    return {"systems": about_systems, "rows": rows, "ratios": entries, "equivalence": equivalence(entries)}, wrong
+    record.complete = True
+    record.save()
+
+
+def provenance(args, torch) -> dict:
+    """What a record must share with one that it goes on from."""
+    from frontdoor.commit import identify
+
+    known, dirty = identify()
+    name = torch.cuda.get_device_name() if args.device == "cuda" else cpu_name()
+    environment = {"device": args.device, "device_name": name, "torch": torch.__version__,
+                   "threads": torch.get_num_threads(), "python": sys.version.split()[0]}  # fmt: skip
+    return {"schema": 1, "commit": known, "dirty": dirty, "environment": environment}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     parser.add_argument("--shape", nargs="+", metavar="BxCxHxW")
-    parser.add_argument("--seconds", type=float, default=1.5, help="for each problem and clock; default: 1.5")
+    most = "most for a figure, of one system, problem and clock; default: 3 on a GPU, 10 on a CPU"
+    parser.add_argument("--seconds", type=float, metavar="S", help=most)
     parser.add_argument("--threads", type=int, default=0, help="0: torch's default")
     parser.add_argument("--out", type=Path, default=Path("peers.json"))
+    parser.add_argument("--resume", action="store_true", help="go on from what --out holds")
     args = parser.parse_args()
     import torch
 
@@ -196,31 +182,25 @@ def main() -> int:
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     if args.threads:
         torch.set_num_threads(args.threads)
-    found, wrong = measure(args, torch)
-    known, dirty = identify()
-    name = torch.cuda.get_device_name() if args.device == "cuda" else cpu_name()
-    result = {
-        "schema": 1,
-        "commit": known,
-        "dirty": dirty,
-        "environment": {"device": args.device, "device_name": name, "torch": torch.__version__,
-                        "threads": torch.get_num_threads(), "python": sys.version.split()[0]},
-        **found,
-    }  # fmt: skip
-    args.out.write_text(json.dumps(result, indent=1) + "\n")
-    for r in found["equivalence"]:
+    record = Record(args.out, provenance(args, torch), there)
+    try:
+        record.resume() if args.resume else record.begin()
+        measure_all(args, torch, record, on_signals())
+    except Refused as error:
+        print(f"peers: --resume: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"peers: {error.filename or args.out} cannot be written: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print(f"peers: interrupted; --out {args.out} --resume goes on from there", file=sys.stderr)
+        return 130
+    for r in record.data()["equivalence"]:
         verdict = "within" if r["within"] else "NOT shown to be within"
-        interval = f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
-        print(f"package / our row, {r['batch']}x{r['channels']}x{r['height']}x{r['width']} {r['mode']} {r['clock']}: "
-              f"{interval}, {verdict} {100 * EQUIVALENT:.0f} %")  # fmt: skip
+        interval = f"{r['ratio']:.3f}" if r["low"] is None else f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
+        print(f"package / our row, {label(r)} {r['clock']}: {interval}, {verdict} {100 * EQUIVALENT:.0f} %")
     print(f"peers: {args.out}")
-    return int(wrong > 0)
-
-
-def identify():
-    from frontdoor.commit import identify
-
-    return identify()
+    return int(record.wrong > 0)
 
 
 def cpu_name() -> str:

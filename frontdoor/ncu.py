@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""Nsight Compute's CSV (pages raw and source) as a table of what matters for a row, and what limits it."""
+"""Nsight Compute's CSV (page raw) as a table of what matters for a row, and what limits it. Page source:
+profile_lines.py."""
 
 from __future__ import annotations
 
@@ -38,14 +39,14 @@ BOUND = 70  # per cent of its peak from which a unit counts as what limits a ker
 TOP = 3
 
 
-def _number(text: str) -> float | None:
+def number(text: str) -> float | None:
     try:
         return float(text.replace(",", ""))
     except ValueError:
         return None
 
 
-def _short(name: str) -> str:
+def short(name: str) -> str:
     """Without namespaces, result and parameters: 'void <unnamed>::f<1>(<unnamed>::Shape)' is 'f<1>'."""
     name = re.sub(r"(<?unnamed>|\(anonymous namespace\)|\b[a-z_]+)::", "", name)
     return name.split("(")[0].removeprefix("void ").strip() or name
@@ -64,9 +65,9 @@ def read_csv(text: str) -> list[dict]:
         if len(record) != len(header):
             continue
         values = dict(zip(header, record))
-        kernel: dict = {"name": _short(values.get("Kernel Name", "?")), "stalls": {}}
+        kernel: dict = {"name": short(values.get("Kernel Name", "?")), "stalls": {}}
         for metric, unit in zip(header, units):
-            value, stall = _number(values[metric]), STALL.fullmatch(metric)
+            value, stall = number(values[metric]), STALL.fullmatch(metric)
             if value is None:
                 continue
             if metric in METRICS:
@@ -75,25 +76,6 @@ def read_csv(text: str) -> list[dict]:
                 kernel["stalls"][stall[1].replace("_", " ")] = value
         kernels.append(kernel)
     return kernels
-
-
-def read_source(text: str) -> list[tuple[str, float]]:
-    """Page source, lines with most stall samples of all kernels: (the line, its part of the samples). [] where this
-    Nsight Compute prints no such page."""
-    samples: dict[str, float] = {}
-    column = source = None
-    for record in csv.reader(io.StringIO(text)):
-        if "Source" in record:
-            names = [n for n in record if re.match(r"(Warp Stall Sampling \(All|# Samples|Sampling Data \(All)", n)]
-            column, source = (record.index(names[0]) if names else None), record.index("Source")
-        elif column is not None and len(record) > max(column, source):
-            value = _number(record[column])
-            line = " ".join(record[source].split())
-            if value and line:
-                samples[line] = samples.get(line, 0) + value
-    total = sum(samples.values())
-    ordered = sorted(samples.items(), key=lambda item: -item[1])[:TOP]
-    return [(line, value / total) for line, value in ordered]
 
 
 def _scaled(kernel: dict, metric: str, elements: int) -> float:
@@ -161,8 +143,9 @@ def limit(kernels: list[dict]) -> str:
     return f"{sentence}; {why}." if why else f"{sentence}."
 
 
-def table(kernels: list[dict], elements: int, cost: dict | None = None, lines: list[tuple[str, float]] = ()) -> str:
-    """For the terminal. `cost`: the row's own model, for the whole problem."""
+def table(kernels: list[dict], elements: int, cost: dict | None = None, lines: list[tuple[str, float]] = (),
+          no_lines: str = "") -> str:  # fmt: skip
+    """For the terminal. `cost`: the row's own model, for the whole problem. `no_lines`: why there are no `lines`."""
     text = []
     for kernel in kernels:
         text.append(kernel["name"])
@@ -176,11 +159,12 @@ def table(kernels: list[dict], elements: int, cost: dict | None = None, lines: l
         model = "" if not cost else f"; the row's cost model says {cost['dram_bytes'] / elements:.3g}"
         text.append(f"DRAM bytes per element, all {len(kernels)} launches: {measured:.3g}{model}")
     text += [f"  {100 * part:4.0f} % of stall samples at: {line}" for line, part in lines]
+    text += [f"no lines with stall samples: {no_lines}"] if no_lines else []
     return "\n".join([*text, limit(kernels).replace("`", "")])
 
 
 def section(title: str, about: str, command: str, kernels: list[dict], elements: int, cost: dict | None,
-            lines: list[tuple[str, float]]) -> str:  # fmt: skip
+            lines: list[tuple[str, float]], no_lines: str = "") -> str:  # fmt: skip
     """The same for a page, below a line about the recording: metrics down, launches across. Of many launches the
     longest ones, and how many there are."""
     shown = sorted(kernels, key=lambda k: -k.get("gpu__time_duration.sum", 0))[:4] if len(kernels) > 4 else kernels
@@ -200,4 +184,6 @@ def section(title: str, about: str, command: str, kernels: list[dict], elements:
     if lines:
         text += ["", "Lines with most stall samples:", ""]
         text += [f"* {100 * part:.0f} %: `{line.replace('`', '')}`" for line, part in lines]
+    elif no_lines:
+        text += ["", f"No lines with stall samples: {no_lines}."]
     return "\n".join(text) + "\n"

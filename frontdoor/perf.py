@@ -28,12 +28,18 @@ def parse(text: str) -> dict[str, float]:
     return found
 
 
-def _count(command: list[str], env: dict[str, str]) -> dict[str, float]:
+def commands(command: list[str]) -> list[list[str]]:
+    """What is run to count: the benchmark's command, without --calls, with one call and with CALLS more. Raises Refused
+    where there is no perf."""
     tool = shutil.which("perf")
     if tool is None:
         raise Refused("perf is not installed")
-    done = subprocess.run([tool, "stat", "-x,", "-e", ",".join(EVENTS), "--", *command], env={**env, "LC_ALL": "C"},
-                          capture_output=True, text=True)  # fmt: skip
+    counting = [tool, "stat", "-x,", "-e", ",".join(EVENTS), "--", *command, "--calls"]
+    return [[*counting, "1"], [*counting, str(1 + CALLS)]]
+
+
+def _count(command: list[str], env: dict[str, str]) -> dict[str, float]:
+    done = subprocess.run(command, env={**env, "LC_ALL": "C"}, capture_output=True, text=True)
     found = parse(done.stderr)
     if done.returncode or not found:
         told = [line for line in done.stderr.strip().splitlines() if line and not line.startswith("#")]
@@ -53,7 +59,6 @@ def table(once: dict[str, float], more: dict[str, float], calls: int, elements: 
 
 
 def measure(command: list[str], env: dict[str, str], elements: int) -> str:
-    """`command` is the benchmark's, without --calls."""
-    once = _count([*command, "--calls", "1"], env)
-    more = _count([*command, "--calls", str(1 + CALLS)], env)
+    """`command` is the benchmark's, without --calls. Raises Refused."""
+    once, more = (_count(counting, env) for counting in commands(command))
     return table(once, more, CALLS, elements)

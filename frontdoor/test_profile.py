@@ -68,7 +68,7 @@ def test_one_row(monkeypatch, tmp_path, capsys):
     assert "--nvtx-include ssim@stream:1x3x1080x1920-train-same:profile/" in out and "--clock-control none" in out
     assert "duration                           10 us" in out
     assert "all 1 launches: 12.1; the row's cost model says 12" in out
-    assert "75 % of stall samples at: sum += a * b;" in out
+    assert "75 % of stall samples at: line 7: sum += a * b;" in out
     assert "forward is limited by issue slots, 85 % of which it uses." in out
     assert "stalled: barrier                   75 % of all waiting" in out and "selected" not in out
 
@@ -78,6 +78,14 @@ def test_rows_of_libtorch_count_the_launches_of_autograds_own_thread(monkeypatch
     assert profile.run(arguments(tmp_path), Context()) == 0
     out = capsys.readouterr().out
     assert "--profile-from-start off" in out and "--nvtx-include" not in out
+    assert "no lines with stall samples: for a row of LibTorch" in out
+
+
+def test_a_source_page_that_says_nothing_is_said(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(sys.modules[__name__], "SOURCE", "==WARNING== No source file found")
+    install(monkeypatch, tmp_path)
+    assert profile.run(arguments(tmp_path), Context()) == 0
+    assert "no lines with stall samples: view cuda,sass: it says: ==WARNING== No source" in capsys.readouterr().out
 
 
 def page_of(monkeypatch, folder: Path, dirty: bool = False) -> str:
@@ -123,6 +131,51 @@ def test_resume_keeps_what_the_page_holds_with_its_commit(monkeypatch, tmp_path)
     assert "0123456789abcdef" not in (tmp_path / "profiles.md").read_text()
 
 
+def test_every_row_that_is_missing_in_the_page_has_its_reason(monkeypatch, tmp_path):
+    install(monkeypatch, tmp_path)
+    monkeypatch.setattr(profile, "_card", lambda: "Example card, 580.1")
+    monkeypatch.setattr(profile, "_rows", lambda context, program: ["naive", "tensor", "stream"])
+    once = profile._profile
+
+    def some(context, args, row, mode):
+        if row == "naive":
+            raise profile.Failed(77, "profile: ncu did not get through:\n==ERROR== out of memory\nmore")
+        if row == "tensor" and mode == "train":
+            raise profile.Unsupported("value only")
+        if row == "stream" and mode == "train":
+            raise KeyboardInterrupt
+        return once(context, args, row, mode)
+
+    monkeypatch.setattr(profile, "_profile", some)
+    every = arguments(tmp_path, row=None, all=True)
+    with pytest.raises(KeyboardInterrupt):
+        profile.run(every, Context())
+    page = (tmp_path / "profiles.md").read_text()
+    assert "## tensor, infer" in page and "## stream, infer" in page
+    assert page.split("## Not profiled\n\n")[1].splitlines() == [
+        "* naive, infer: ==ERROR== out of memory", "* naive, train: ==ERROR== out of memory",
+        "* tensor, train: value only", "* stream, train: not reached yet, --resume goes on from here"]  # fmt: skip
+    monkeypatch.setattr(profile, "_rows", lambda context, program: ["naive", "tensor"])
+    assert profile.run(every, Context()) == 1  # something was profiled, but not all that could be
+    monkeypatch.setattr(profile, "_rows", lambda context, program: ["naive"])
+    assert profile.run(every, Context()) == 77
+
+
+def test_the_page_says_what_became_of_the_timeline(monkeypatch, tmp_path):
+    page = page_of(monkeypatch, tmp_path)
+    assert "\nTimeline of a training loop: none, neither Nsight Systems nor torch.profiler" in page
+    (tmp_path / "timeline.json.gz").write_bytes(b"")
+    again = arguments(tmp_path, row=None, all=True, resume=True)
+    assert profile.run(again, Context()) == 0  # nothing is left to profile, and yet
+    assert "`timeline.json.gz`, a Chrome trace by torch.profiler, because Nsight Systems (nsys) is not installed." in (
+        tmp_path / "profiles.md").read_text()  # fmt: skip
+    told = "Timeline of a training loop: `timeline.json.gz`, a Chrome trace by torch.profiler, because nsys crashed."
+    monkeypatch.setattr(profile, "_timeline", lambda context, args: told)
+    for timeline in (True, False):  # --resume without --timeline keeps the sentence
+        again.timeline = timeline
+        assert profile.run(again, Context()) == 0 and told in (tmp_path / "profiles.md").read_text()
+
+
 def test_resume_refuses_a_page_that_cannot_be_read(monkeypatch, tmp_path):
     install(monkeypatch, tmp_path)
     (tmp_path / "profiles.json").write_text("{")
@@ -160,6 +213,17 @@ def test_perf_is_the_difference_of_two_processes():
     text = perf.table(once, {"instructions:u": 41000.0, "cache-misses:u": 30.0}, 20, 100)
     assert "instructions                       20 per element" in text
     assert "cycles                    not counted" in text
+
+
+def test_the_commands_that_perf_runs_are_printed(monkeypatch, tmp_path, capsys):
+    tool, log = tmp_path / "perf", tmp_path / "log"
+    tool.write_text(f'#!/bin/sh\necho "$0 $*" >> {log}\necho "1000,,instructions:u,1,100.00,," >&2\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(profile, "_program", lambda context, row, device: "true")
+    assert profile.run(arguments(tmp_path, device="cpu", shape="1x3x64x64"), Context()) == 0
+    told = [line.removeprefix("command: ") for line in capsys.readouterr().out.splitlines() if line.startswith("comm")]
+    assert told == log.read_text().splitlines() and [line.split()[-1] for line in told] == ["1", "21"]
 
 
 def test_perf_that_counts_nothing_is_refused(monkeypatch, tmp_path):

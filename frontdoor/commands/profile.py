@@ -4,8 +4,9 @@
 On CUDA one launch of the row on one problem, clocks left alone, no time of ours printed; the .ncu-rep file is kept for
 the GUI, and the exact command line is printed. --all profiles every CUDA row and writes profiles.md, and
 profiles.json for a report's roofline; --resume keeps what these already hold of the same card and problem, with the
-commit that it is of. --timeline records a training loop: Nsight Systems, or where it does not work
-torch.profiler. Exit status 77 where the profiler or the device is missing, or the driver refuses performance counters.
+commit that it is of, and a row that the page lacks is listed there with the reason. --timeline records a training loop:
+Nsight Systems, or where it does not work torch.profiler. Exit status 1 where a row that the profiler could not get
+through is missing, 77 where the profiler or the device is missing, or the driver refuses performance counters.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ EXAMPLE = """./suite profile stream
 
 class Unsupported(Exception):
     """The row does not do this problem; the reason."""
+
+
+class Failed(Stop):
+    """This row could not be profiled; another might."""
 
 
 def shape(text: str) -> str:
@@ -119,8 +124,9 @@ def _model(output: str) -> dict | None:
 
 
 def _profile(context, args, row: str, mode: str) -> dict:
-    """One row under Nsight Compute: command, kernels, cost, source lines."""
-    from frontdoor.ncu import METRICS, read_csv, read_source
+    """One row under Nsight Compute: command, kernels, cost, source lines or why there are none."""
+    from frontdoor import profile_lines
+    from frontdoor.ncu import METRICS, read_csv
 
     result = args.out / f"{row}-{args.shape}-{mode}-{args.padding}.ncu-rep"
     program = _program(context, row, "cuda")
@@ -144,18 +150,24 @@ def _profile(context, args, row: str, mode: str) -> dict:
         raise Unsupported(output.strip().splitlines()[-1].removeprefix("ssim_bench: "))
     if done.returncode or not result.exists():
         status = WRONG if "is wrong" in output else CANNOT
-        raise Stop(status, "profile: ncu did not get through:\n" + "\n".join(output.strip().splitlines()[-12:]))
+        raise Failed(status, "profile: ncu did not get through:\n" + "\n".join(output.strip().splitlines()[-12:]))
 
     def page(*more: str) -> str:
         imported = [profiler(), "--import", str(result), "--csv", *more]
-        return subprocess.run(imported, capture_output=True, text=True).stdout
+        env = {**context.environment(), "LC_ALL": "C"}  # numbers with a point
+        read = subprocess.run(imported, capture_output=True, text=True, env=env)
+        return read.stdout or read.stderr
 
     kernels = read_csv(page("--page", "raw"))
     if not kernels:
-        raise Stop(WRONG, f"profile: {relative(result)} holds no kernel of {include}")
-    lines = read_source(page("--page", "source", "--print-source", "cuda"))
+        raise Failed(WRONG, f"profile: {relative(result)} holds no kernel of {include}")
+    if program == BUILD / ALL:
+        lines, no_lines = [], "for a row of LibTorch, with its dozens of launches, they are not recorded"
+    else:
+        lines, no_lines = profile_lines.best(lambda view: page("--page", "source", "--print-source", view))
     shown = [Path(command[0]).name, *command[1:-1], result.name, relative(bench[0]), *bench[1:]]
-    return {"result": result, "command": shlex.join(shown), "kernels": kernels, "cost": _model(output), "lines": lines}
+    return {"result": result, "command": shlex.join(shown), "kernels": kernels, "cost": _model(output), "lines": lines,
+            "no_lines": no_lines}  # fmt: skip
 
 
 def _timeline(context, args) -> str:
@@ -198,29 +210,10 @@ def _card() -> str:
         return "card unknown to nvidia-smi"
 
 
-def _held(args, card: str) -> dict[tuple[str, str], tuple[dict, str]]:
-    """What the page in args.out holds of this card and problem: (row, mode) to its figures and its section."""
-    try:
-        record = json.loads((args.out / "profiles.json").read_text())
-        page = (args.out / "profiles.md").read_text()
-        entries = record["profiles"] if record["card"] == card else []
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise Stop(MISUSE, f"profile: --resume: {relative(args.out)} cannot be read: {error}") from None
-    parts = re.split(r"^## ", page, flags=re.M)[1:]
-    sections = {part.split("\n", 1)[0]: f"## {part.rstrip()}\n" for part in parts}
-    held = {}
-    for entry in entries:
-        title = f"{entry['name']}, {entry['mode']}"
-        if (entry["shape"], entry["padding"]) == (args.shape, args.padding) and title in sections:
-            held[entry["name"], entry["mode"]] = entry, sections[title]
-    return held
-
-
 def _page(context, args, timeline: str) -> int:
-    """Every CUDA row in both modes. What was profiled before an interruption is in the page."""
-    from frontdoor import commit, ncu
+    """Every CUDA row in both modes. What was profiled before an interruption is in the page, and what is missing in it
+    with the reason."""
+    from frontdoor import commit, ncu, profile_page
 
     known = commit.label(*commit.identify())
     card = _card()
@@ -230,30 +223,36 @@ def _page(context, args, timeline: str) -> int:
         "its times drift with the card's boost and are no figure of a report.",
         "",
     ]
-    head += [timeline, ""] if timeline else []
-    page, skipped = args.out / "profiles.md", []
+    head += [timeline or profile_page.timeline(args.out, profiler("nsys") is not None), ""]
     jobs = [(row, mode) for row in _rows(context, BUILD / ALL) for mode in ("infer", "train")]
-    done = _held(args, card) if args.resume else {}
+    done = profile_page.held(args.out, card, args.shape, args.padding) if args.resume else {}
     todo = [job for job in jobs if job not in done]
+    reasons: dict[tuple[str, str], str] = {}
+    failed: list[int] = []
+    if done:
+        profile_page.write(args.out, head, card, jobs, done, reasons)
     begin = time.monotonic()
     for number, (row, mode) in enumerate(todo):
         try:
             found = _profile(context, args, row, mode)
             told = ncu.section(f"{row}, {mode}", f"Commit {known}.", found["command"], found["kernels"],
-                               _elements(args.shape), found["cost"], found["lines"])  # fmt: skip
+                               _elements(args.shape), found["cost"], found["lines"], found["no_lines"])  # fmt: skip
             about = {"name": row, "mode": mode, "padding": args.padding, "shape": args.shape, "commit": known}
             done[row, mode] = about | ncu.figures(found["kernels"], _elements(args.shape)), told
         except Unsupported as reason:
-            skipped.append(f"* {row}, {mode}: {reason}")
-        kept = [done[job] for job in jobs if job in done]
-        tail = ["## Not profiled", "", *skipped, ""] if skipped else []
-        page.write_text("\n".join([*head, *(section for _, section in kept), *tail]))
-        record = {"schema": 2, "card": card, "profiles": [figures for figures, _ in kept]}
-        (args.out / "profiles.json").write_text(json.dumps(record, indent=1) + "\n")
+            reasons[row, mode] = str(reason)
+        except Failed as error:  # of one row; the others may do
+            told = str(error).splitlines()
+            reasons[row, mode] = next((t for t in reversed(told) if "error" in t.lower()), told[-1]).strip()
+            failed.append(error.status)
+            warn(f"profile: {row}, {mode}: {error}")
+        profile_page.write(args.out, head, card, jobs, done, reasons)
         left = (time.monotonic() - begin) / (number + 1) * (len(todo) - number - 1)
         print(f"profile: {row}, {mode}; about {left:.0f} s left", file=sys.stderr, flush=True)
-    print(f"profiles: {relative(page)}")
-    return GOOD
+    print(f"profiles: {relative(args.out / 'profiles.md')}")
+    if not failed:
+        return GOOD
+    return WRONG if done or WRONG in failed else CANNOT
 
 
 def run(args, context):
@@ -272,11 +271,12 @@ def run(args, context):
         return GOOD
     if args.device == "cpu":
         command = _bench(_program(context, args.row, "cpu"), args, args.row, args.mode)
-        print(f"command: perf stat -e {','.join(perf.EVENTS)} -- {shlex.join(command)} --calls N", flush=True)
         probe = subprocess.run(command, env=context.environment(), capture_output=True, text=True)
         if probe.returncode:
             raise Stop(probe.returncode, f"profile: {probe.stderr.strip().splitlines()[-1]}")
         try:
+            for counting in perf.commands(command):
+                print(f"command: {shlex.join(counting)}", flush=True)
             print(perf.measure(command, context.environment(), _elements(args.shape)))
         except perf.Refused as refused:
             warn(f"profile: {refused}")
@@ -286,6 +286,7 @@ def run(args, context):
         found = _profile(context, args, args.row, args.mode)
     except Unsupported as reason:
         raise Stop(MISUSE, f"profile: {reason}") from None
-    print(ncu.table(found["kernels"], _elements(args.shape), found["cost"], found["lines"]))
+    print(ncu.table(found["kernels"], _elements(args.shape), found["cost"], found["lines"],
+                    found["no_lines"]))  # fmt: skip
     print(f"for the GUI: {relative(found['result'])}")
     return GOOD
