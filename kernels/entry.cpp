@@ -5,6 +5,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <limits>
 
 #include "production.hpp"
@@ -24,7 +25,14 @@ const Implementation* production_row(Device device) {
   return index < rows.size() ? rows[index] : nullptr;
 }
 
+bool known(Device device) { return device >= Device::cpu && device <= Device::cuda_emulated; }
+bool known(Mode mode) { return mode == Mode::infer || mode == Mode::train; }
+
 Status no_device(Device device) {
+  if (!known(device)) {
+    return Status::error(Code::invalid_argument, "device = %d must be cpu (0), cuda (1) or cuda_emulated (2)",
+                         static_cast<int>(device));
+  }
   std::string reason;
   device_available(device, &reason);
   return Status::error(Code::unsupported, "device %s is not available: %s", to_string(device),
@@ -41,6 +49,36 @@ Status check_pointer(const char* name, const void* pointer, std::uintptr_t align
   if (!aligned(pointer, alignment)) {
     return Status::error(Code::invalid_argument, "%s = %p is not aligned to %zu bytes", name, pointer,
                          static_cast<std::size_t>(alignment));
+  }
+  return {};
+}
+
+/// What is written must lie apart from what is read, and from what else is written.
+Status check_overlap(const Problem& problem, Mode mode, const Arguments& a, std::int64_t workspace_bytes) {
+  struct Range {
+    const char* name;
+    const void* pointer;
+    std::int64_t bytes;
+    bool written;
+    std::uintptr_t begin() const { return reinterpret_cast<std::uintptr_t>(pointer); }
+    std::uintptr_t end() const { return begin() + static_cast<std::uintptr_t>(bytes); }
+  };
+  const bool train = mode == Mode::train;
+  const std::int64_t image = problem.elements() * static_cast<std::int64_t>(sizeof(float));
+  const Range ranges[] = {{"mean", a.mean, sizeof(double), true},
+                          {"mean_fp32", a.mean_fp32, sizeof(float), true},
+                          {"grad_x", train ? a.grad_x : nullptr, image, true},
+                          {"workspace", a.workspace, workspace_bytes, true},
+                          {"x", a.x, image, false},
+                          {"y", a.y, image, false},
+                          {"weight", train ? a.weight : nullptr, sizeof(float), false}};
+  for (const Range& one : ranges) {
+    if (!one.pointer || !one.written || one.bytes == 0) continue;
+    for (const Range* other = &one + 1; other != std::end(ranges); ++other) {
+      if (!other->pointer || other->bytes == 0 || one.begin() >= other->end() || other->begin() >= one.end()) continue;
+      return Status::error(Code::invalid_argument, "%s = %p overlaps %s = %p; they must lie apart", one.name,
+                           one.pointer, other->name, other->pointer);
+    }
   }
   return {};
 }
@@ -70,8 +108,10 @@ Status check_arguments(const Implementation& row, const Problem& problem, Mode m
     return Status::error(Code::invalid_argument, "workspace_bytes = %" PRId64 " is too small: %s needs %" PRId64,
                          arguments.workspace_bytes, key(row, problem, mode).c_str(), needed);
   }
-  if (needed > 0) return check_pointer("workspace", arguments.workspace, kWorkspaceAlignment);
-  return {};
+  if (needed > 0) {
+    if (Status s = check_pointer("workspace", arguments.workspace, kWorkspaceAlignment); !s) return s;
+  }
+  return check_overlap(problem, mode, arguments, needed);
 }
 
 }  // namespace
@@ -158,7 +198,7 @@ std::string key(const Implementation& row, const Problem& problem, Mode mode) {
 
 std::int64_t workspace_bytes(Device device, const Problem& problem, Mode mode) {
   const Implementation* row = production_row(device);
-  return row && check(problem) ? row->workspace_bytes(problem, mode) : -1;
+  return row && known(mode) && check(problem) ? row->workspace_bytes(problem, mode) : -1;
 }
 
 Status value(Device device, const Problem& problem, const Arguments& arguments) {
@@ -172,7 +212,8 @@ Status value_and_grad(Device device, const Problem& problem, const Arguments& ar
 }
 
 const char* chosen_row(Device device, const Problem& problem, Mode mode) {
-  const Implementation* row = check(problem) ? choose(device, problem, mode).row : nullptr;
+  const bool right = known(device) && known(mode) && check(problem);
+  const Implementation* row = right ? choose(device, problem, mode).row : nullptr;
   return row ? row->name.c_str() : nullptr;
 }
 
@@ -183,6 +224,7 @@ Status zero_async(void* pointer, std::int64_t bytes, void* stream);
 #endif
 
 Status init_workspace(Device device, void* workspace, std::int64_t bytes, void* stream) {
+  if (!known(device)) return no_device(device);
   if (Status s = check_pointer("workspace", workspace, kWorkspaceAlignment); !s) return s;
   if (bytes < kControlBytes) {
     return Status::error(Code::invalid_argument, "bytes = %" PRId64 " must be at least %" PRId64, bytes, kControlBytes);

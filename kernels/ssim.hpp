@@ -62,7 +62,8 @@ struct Status {
   [[gnu::format(printf, 2, 3)]] static Status error(Code code, const char* format, ...);
 };
 
-/// The pointers of one call, all in the device's memory.
+/// The pointers of one call, all in the device's memory. Outputs and the workspace lie apart from the images and from
+/// one another.
 struct Arguments {
   const float* x = nullptr;       // first image batch, [B, C, H, W]
   const float* y = nullptr;       // second image batch, the same shape
@@ -82,7 +83,8 @@ inline constexpr std::int64_t kControlBytes = 256;
 /// Alignment in bytes that a workspace must have.
 inline constexpr std::int64_t kWorkspaceAlignment = 256;
 
-/// Bytes of workspace that `value` (infer) or `value_and_grad` (train) needs for this problem; -1 where check() fails.
+/// Bytes of workspace that `value` (infer) or `value_and_grad` (train) needs for this problem; -1 where check() fails
+/// or the device or the mode is none of the above.
 std::int64_t workspace_bytes(Device device, const Problem& problem, Mode mode);
 
 /// Zeroes the control block, in stream order on a GPU. Once after allocation.
@@ -94,7 +96,8 @@ Status value(Device device, const Problem& problem, const Arguments& arguments);
 /// Mean SSIM into *mean, and weight * d mean / d x into grad_x.
 Status value_and_grad(Device device, const Problem& problem, const Arguments& arguments);
 
-/// Name of the row that production runs for this problem, e.g. "stream"; nullptr where there is none. For pointers that
+/// Name of the row that production runs for this problem, e.g. "stream"; nullptr where there is none, or no
+/// such device or mode. For pointers that
 /// are aligned to 16 bytes; others may get another row.
 const char* chosen_row(Device device, const Problem& problem, Mode mode);
 

@@ -92,6 +92,16 @@ const Bad kBad[] = {
     {"padding_unknown", [](Call& c) { c.problem.padding = static_cast<Padding>(7); }, "padding = 7|same|valid"},
     {"too_many_elements", [](Call& c) { c.problem.batch = c.problem.channels = std::int64_t{1} << 31; }, "2^57"},
     {"width_over_32_bits", [](Call& c) { c.problem.width = std::int64_t{1} << 33; }, "width = 8589934592|at most"},
+    {"grad_x_is_x", [](Call& c) { c.arguments.grad_x = const_cast<float*>(c.arguments.x); }, "grad_x = |overlaps x = "},
+    {"grad_x_in_y", [](Call& c) { c.arguments.grad_x = const_cast<float*>(c.arguments.y) + 255; },
+     "overlaps y = |apart"},
+    {"mean_in_grad_x", [](Call& c) { c.arguments.mean = reinterpret_cast<double*>(c.arguments.grad_x); },
+     "mean = |overlaps grad_x = "},
+    {"mean_fp32_in_mean", [](Call& c) { c.arguments.mean_fp32 = reinterpret_cast<float*>(c.arguments.mean) + 1; },
+     "mean = |overlaps mean_fp32 = "},
+    {"weight_in_grad_x", [](Call& c) { c.arguments.weight = c.arguments.grad_x + 7; }, "grad_x = |overlaps weight = "},
+    {"workspace_holds_mean", [](Call& c) { c.arguments.mean = static_cast<double*>(c.arguments.workspace) + 4; },
+     "mean = |overlaps workspace = "},
     {"c1_zero", [](Call& c) { c.problem.c1 = 0; }, "c1 = 0|positive"},
     {"c2_negative", [](Call& c) { c.problem.c2 = -1; }, "c2 = -1|positive"},
     {"c2_nan", [](Call& c) { c.problem.c2 = std::numeric_limits<float>::quiet_NaN(); }, "c2 = |positive"},
@@ -114,6 +124,25 @@ TEST_P(BadInput, RefusesBeforeMemoryIsTouched) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpp, BadInput, testing::ValuesIn(kBad), [](const auto& info) { return info.param.name; });
+
+TEST(Entry, RefusesDevicesAndModesThatThereAreNot) {
+  Call c;
+  for (const int number : {-1, 3, 9}) {
+    const auto device = static_cast<Device>(number);
+    const std::string words = "device = " + std::to_string(number) + "|cpu (0)|cuda (1)|cuda_emulated (2)";
+    for (const Status& status : {value(device, c.problem, c.arguments), value_and_grad(device, c.problem, c.arguments),
+                                 init_workspace(device, c.workspace.data(), c.workspace.bytes())}) {
+      EXPECT_EQ(status.code, Code::invalid_argument);
+      expect_words(status.message, words);
+    }
+    EXPECT_EQ(workspace_bytes(device, c.problem, Mode::train), -1);
+    EXPECT_EQ(chosen_row(device, c.problem, Mode::train), nullptr);
+  }
+  for (const int number : {-1, 2, 5}) {
+    EXPECT_EQ(workspace_bytes(Device::cpu, c.problem, static_cast<Mode>(number)), -1);
+    EXPECT_EQ(chosen_row(Device::cpu, c.problem, static_cast<Mode>(number)), nullptr);
+  }
+}
 
 TEST(Entry, TakesWhatIsRight) {
   Call c;
