@@ -3,7 +3,8 @@
 //
 // What is left, less what the verification of later problems will take, is shared among the figures that are still to
 // be measured, weighted by the square root of their size: a large problem has long calls. Rows that converge early
-// leave their share to those that follow.
+// leave their share to those that follow; and since most do, shares are promised beyond what is there, by as much as
+// groups so far have left.
 #pragma once
 
 #include <cstddef>
@@ -23,6 +24,8 @@ class Budget {
   /// took `check_rate` seconds per unit of check_weight in the groups before. `checked`: this group's checks are among
   /// them already. Not below 0.
   double cap(std::size_t index, double elapsed, double check_rate, bool checked) const;
+  /// A group's figures, whose caps came to `allotted` seconds, took `spent`.
+  void took(double allotted, double spent);
   /// What the checks of a problem cost in units of an element: a part that grows with it, and one that does not (what
   /// libraries pay at first calls), without which tiny problems would make large ones look endless.
   static double check_weight(double elements) { return elements + 500e3; }
@@ -31,7 +34,7 @@ class Budget {
   double remaining(std::size_t index, double elapsed) const;
 
  private:
-  double seconds_, max_cap_;
+  double seconds_, max_cap_, allotted_ = 0, spent_ = 0;
   std::vector<Part> parts_;
 };
 

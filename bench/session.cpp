@@ -371,8 +371,12 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
             if (setup_.give_way) given_ += setup_.give_way();
           },
   };
+  double allotted = 0;
+  for (const Entry& entry : entries) allotted += entry.error.empty() ? entry.rule.cap_seconds : 0;
+  const double rounds_begin = elapsed();
   // Each group has an order of its own, the same in every run with this seed.
   run_rounds(entries, TurnRule{}, setup_.seed + 0x9e3779b97f4a7c15ull * (index + 1), hooks);
+  budget_.took(allotted, elapsed() - rounds_begin);
   return results;
 }
 

@@ -52,5 +52,24 @@ TEST(Budget, ASetOfCappedRowsKeepsItsTime) {
   EXPECT_NEAR(elapsed, 100, 1e-9);
 }
 
+// Where most converge early the time is used all the same, and not exceeded where later ones do not.
+TEST(Budget, WhatEarlyRowsLeaveIsPromisedBeforehand) {
+  std::vector<Budget::Part> parts;
+  for (int i = 0; i < 20; ++i) parts.push_back({5, kUnit * (1 + i)});
+  const auto spend = [&](auto used) {
+    Budget budget(100, 1000, parts);
+    double elapsed = 0;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const double cap = budget.cap(i, elapsed, 0, true), spent = 5 * cap * used(i);
+      budget.took(5 * cap, spent);
+      elapsed += spent;
+    }
+    return elapsed;
+  };
+  EXPECT_GT(spend([](std::size_t) { return 0.4; }), 85);
+  EXPECT_LE(spend([](std::size_t) { return 0.4; }), 100);
+  EXPECT_LE(spend([](std::size_t i) { return i < 10 ? 0.2 : 1.0; }), 100 + 1e-9);
+}
+
 }  // namespace
 }  // namespace ssim::bench
