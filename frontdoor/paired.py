@@ -56,7 +56,8 @@ def _append(records: list[dict], side_file: Path, pair: int) -> None:
         part.replace(side_file)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise Stop(WRONG, f"{side_file} cannot be written: {error.strerror or error}; the pairs in it are kept") from None
+        why = error.strerror or error
+        raise Stop(WRONG, f"{side_file} cannot be written: {why}; the pairs in it are kept") from None
 
 
 def finished(side_file: Path) -> set[int]:

@@ -69,8 +69,26 @@ def test_timeout_fails(tmp_path):
 
 
 def test_filter_that_matches_nothing_here_is_no_failure(tmp_path):
-    outcome = run(tmp_path, fake(tmp_path, "assert match == 'x'; sys.exit(2)"), match="x")
+    says = "print(f\"fake: --match '{match}' finds no test; --list prints all names\"); sys.exit(2)"
+    outcome = run(tmp_path, fake(tmp_path, says), match="x")
     assert outcome.cases == 0
+    assert run(tmp_path, fake(tmp_path, says)).failed == 1  # it was asked for no match
+
+
+@pytest.mark.parametrize("status", [0, 2, 5, 77])
+def test_an_end_without_results_fails_with_a_filter_too(tmp_path, status):
+    """A library under test that ends the process has not said that the program has no such case."""
+    outcome = run(tmp_path, fake(tmp_path, f"print('seed 1'); os._exit({status})"), match="x")
+    assert (outcome.passed, outcome.failed, outcome.skipped) == (0, 1, 0)
+    assert f"exit status {status}, without results" in outcome.failures[0].message
+
+
+def test_verdicts_of_cases(tmp_path):
+    test = fake(tmp_path, "open(out, 'w').write(XML); sys.exit(1)")
+    outcome = run(tmp_path, test)
+    assert test.outcome is outcome
+    assert [verdict[:2] for verdict in outcome.verdicts if verdict[1] != "missing"] == [
+        ("S.good", "passed"), ("S.bad", "failed"), ("S.left", "skipped")]  # fmt: skip
 
 
 @pytest.mark.parametrize("status, counts", [(0, (1, 0, 0)), (77, (0, 0, 1)), (1, (0, 1, 0)), (2, (0, 1, 0))])
@@ -107,6 +125,8 @@ def test_skip(n): pytest.skip("not today")
     matched = run(tmp_path, test, match="test_good")
     assert (matched.passed, matched.failed, matched.skipped) == (1, 0, 0)
     assert run(tmp_path, test, match="nosuch").cases == 0
+    script.write_text("import os\ndef test_ends(): os._exit(5)\n")
+    assert run(tmp_path, test, match="test_ends").failed == 1
 
 
 def test_all_skipped_is_77(tmp_path):

@@ -31,9 +31,10 @@ class Test:
     folder: str | None
     timeout: float | None
     parallel: bool
+    outcome: Outcome | None = field(default=None, compare=False, repr=False)  # of its last run
 
     @staticmethod
-    def of(entry: dict) -> "Test":
+    def of(entry: dict) -> Test:
         timeout = entry.get("timeout") or 0
         return Test(
             entry["name"],
@@ -71,6 +72,7 @@ class Outcome:
     seconds: float = 0.0
     failures: list[Failure] = field(default_factory=list)
     skips: dict[str, int] = field(default_factory=dict)  # reason -> cases
+    verdicts: list[tuple[str, str, str]] = field(default_factory=list)  # case, as read_xml() has it, message
 
     @property
     def cases(self) -> int:
@@ -140,6 +142,16 @@ def _repeat(test: Test, case: str, root: Path, name: str = "") -> str:
     return f"./suite test --filter {shlex.quote('^' + test.name + '$')}"
 
 
+def _says_nothing_matches(test: Test, status: int, output: str, readable: bool, match: str | None) -> bool:
+    """The program itself has to say that it has no such case: a library under test that ends the process with the same
+    status has said nothing."""
+    if match is None:
+        return False
+    if test.kind == "pytest":
+        return status == 5 and readable  # all deselected, and a results file without a case
+    return status == 2 and f"--match '{match}' finds no test" in output  # verify/test_main.cpp
+
+
 def _settle(
     outcome: Outcome, status: int, output: str, results: Path, match: str | None, root: Path, timed_out: bool
 ) -> None:
@@ -156,6 +168,7 @@ def _settle(
     try:
         for group, name, verdict, message in read_xml(results):
             case = f"{group}.{name}"
+            outcome.verdicts.append((case, verdict, message))
             if verdict == "passed":
                 outcome.passed += 1
             elif verdict == "skipped":
@@ -165,7 +178,7 @@ def _settle(
         readable = True
     except (OSError, xml.etree.ElementTree.ParseError):
         readable = False
-    nothing = match is not None and outcome.cases == 0 and status in (0, 2, 5, SKIPPED_ALL)  # 5: pytest, all deselected
+    nothing = outcome.cases == 0 and _says_nothing_matches(test, status, output, readable, match)
     ended_well = status in (0, SKIPPED_ALL) or nothing or (outcome.failed > 0 and status > 0)
     if timed_out or (not readable and not nothing) or not ended_well:
         # A crash or a timeout in the middle: the cases that were never reached must not look fine.
@@ -173,7 +186,7 @@ def _settle(
             f"stopped after {test.timeout:.0f} s"
             if timed_out and test.timeout
             else (f"killed by signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}")
-        )
+        ) + ("" if readable else ", without results")
         outcome.fail(
             f"{test.name}: the whole executable",
             f"{how}\n{tail}",
@@ -189,7 +202,7 @@ class Runner:
         self.stopped = False
 
     def run(self, test: Test) -> Outcome:
-        outcome = Outcome(test)
+        outcome = test.outcome = Outcome(test)
         if self.stopped or (test.kind == "plain" and self.match and not re.search(self.match, test.name)):
             return outcome
         # Two folders may have a test of the same name: their results must not meet.

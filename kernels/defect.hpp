@@ -23,6 +23,7 @@
   defect(window_off_by_one, oracle) \
   defect(wrong_c1, oracle) \
   defect(wrong_c2, oracle) \
+  defect(constants_fixed, oracle) \
   defect(term_dropped, gradient) \
   defect(pivot_not_moved, oracle) \
   defect(lo_dropped, oracle) \

@@ -44,6 +44,7 @@ struct Scene {
   const char* tolerance;  // and that whose tolerance holds
   bool emulated;          // small enough for the emulation
   float range = 1;        // of nearly all pixels
+  float data_range = 1;   // that the constants are made for
 };
 
 Factor whole(float by) {
@@ -138,6 +139,15 @@ const std::vector<Scene>& scenes() {
       list.push_back({"odd_x" + text(by), whole(by), kOdd, "uniform", "uniform", false, by});
       list.push_back({"large_x" + text(by), whole(by), kLarge, "uniform", "uniform", false, by});
     }
+    // Images of another data range, with its constants.
+    for (const float by : {1e-2f, 0.5f, 2.0f, 255.0f}) {
+      for (const char* base : {"uniform", "textured", "anticorrelated", "near_3e-3"}) {
+        // y = 1 - x, whose sums are exact at powers of two alone: elsewhere uncentred rows round them.
+        if (by != 0.5f && by != 2 && std::string(base) == "anticorrelated") continue;
+        list.push_back({std::string(base) + "_of_range_" + text(by), whole(by), kOne, base, base, true, by, by});
+      }
+      list.push_back({"large_of_range_" + text(by), whole(by), kLarge, "uniform", "uniform", false, by, by});
+    }
     list.push_back({"dark_but_a_sample", where(one_sample, 1, 1e-4f), kOne, "uniform", "uniform+impulse", true});
     list.push_back({"photographic_x1000", whole(1000), kOne, "textured", "textured", true, 1000});
     return list;
@@ -163,6 +173,8 @@ const Case& case_of(Device device, const Scene& scene, Padding padding, const st
   if (name != kept) {
     Problem p = scene.problem;
     p.padding = padding;
+    p.c1 = static_cast<float>(std::pow(0.01 * static_cast<double>(scene.data_range), 2));
+    p.c2 = static_cast<float>(std::pow(0.03 * static_cast<double>(scene.data_range), 2));
     one = std::make_unique<Case>(device, p, images_of(p, scene.base, scene.factor), scene.tolerance, test,
                                  static_cast<double>(scene.range));
     kept = name;
@@ -176,12 +188,11 @@ void right_or_refused(const Implementation& row, Mode mode, Padding padding, con
   if (const std::string reason = cannot_run(row.device); !reason.empty()) {
     return skip(reason, row.device == Device::cuda);
   }
-  Problem p = scene.problem;
-  p.padding = padding;
-  if (const std::string reason = row.supports(p, mode); !reason.empty()) {
+  const Case& one = case_of(row.device, scene, padding, test);
+  if (const std::string reason = row.supports(one.problem(), mode); !reason.empty()) {
     return skip(key(row) + " does not support it: " + reason);
   }
-  const Verdict v = verify_row(row, case_of(row.device, scene, padding, test), mode);
+  const Verdict v = verify_row(row, one, mode);
   EXPECT_TRUE(v.ok) << v.message;
 }
 

@@ -22,9 +22,12 @@ EXAMPLE = """./suite coverage
 LEAST = 95.0
 # Pattern of paths -> why it is not counted.
 LEFT_OUT = {
-    "kernels/cuda/[^/]*": "device code: it is counted by instantiation (test_kernels), and its mutants are caught",
+    # Not the plans, which are computed on the host.
+    r"kernels/cuda/(?!\w*_plan\.)\w+\.cuh?": "device code and its launches, counted by instantiation (test_kernels)",
+    r"kernels/cuda/runtime\.cpp": "calls of the CUDA runtime, without which this build is made",
     "verify/(oracle_cuda|card).*": "runs on a card alone",
-    "verify/(test_|main|broken_|mutants).*": "the tests themselves",
+    "verify/(test_|main|broken_|mutants|testdata/).*": "the tests themselves",
+    r"verify/.*\.py": "Python, which gcov does not see",
 }
 # Of Python's tests those that start programs of verify/, and what these programs are.
 PYTHON_TESTS = {"python_programs": ["ssim_accuracy", "ssim_fuzz"], "python_check": ["libssim_verify_c.so"]}

@@ -8,6 +8,7 @@ The last two build into build/sanitize/ (some minutes the first time). Exit stat
 77 nothing could run.
 """
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from frontdoor import machine, variant
 from frontdoor.place import BUILD, CANNOT, GOOD, ROOT, WRONG, say
+from frontdoor.testrun import Test
 
 # Every instantiation of every kernel: those of the rows, and those of the operator.
 KERNEL_TESTS = {"test_kernels": "^kernels.cuda:", "test_operator_kernels": "^OperatorKernels"}
@@ -27,9 +29,13 @@ EXAMPLE = """./suite sanitize
 TOOLS = ["memcheck", "racecheck", "initcheck", "synccheck"]
 HOST = ["address", "thread"]
 
-# Tests in which several threads of ours run.
-THREADED = ["test_accuracy", "test_compare", "test_cpu_dispatch", "test_entry", "test_kernels", "test_oracle"]
-THREADED += ["test_properties", "test_random"]
+# Tests in which several threads of ours run -> which of their cases, None for all. Processes that fork are not for
+# ThreadSanitizer.
+THREADED: dict[str, str | None] = dict.fromkeys(
+    ["test_accuracy", "test_compare", "test_cpu_dispatch", "test_entry", "test_kernels", "test_oracle"]
+    + ["test_properties", "test_random"]
+)
+THREADED["test_environment"] = "^environment_two_host_threads[.]cpu:"
 OPTIONS = {
     "address": ["-Db_sanitize=address,undefined", "-Db_lundef=false"],
     # libgomp's synchronisation is invisible to ThreadSanitizer, and LibTorch brings libgomp.
@@ -99,8 +105,19 @@ def host_tool(kind: str, context) -> bool:
         "OMP_NUM_THREADS": "2",
         "SUITE_DEVICE": "cpu" if kind == "thread" else "auto",
     }
-    chosen = [t for t in variant.tests(context, folder) if kind == "address" or t.name in THREADED]
+    chosen = variant.tests(context, folder)
+    if kind == "thread":
+        chosen = threaded(chosen)
     return variant.run("sanitize", context, folder, chosen, environment, slower=5)
+
+
+def threaded(tests: list[Test]) -> list[Test]:
+    """Those of THREADED, with the cases that are meant."""
+    return [
+        dataclasses.replace(t, command=[*t.command, *(["--match", match] if (match := THREADED[t.name]) else [])])
+        for t in tests
+        if t.name in THREADED
+    ]
 
 
 def _run(command: list[str], environment: dict[str, str], log: Path) -> bool:

@@ -51,7 +51,7 @@ Status run(const Problem& p, const Arguments& a, bool train) {
   const std::int64_t margin = p.padding == Padding::valid && !SSIM_DEFECT(padding_ignored) ? kHalo : 0;
   const float weight = a.weight && !SSIM_DEFECT(weight_ignored) ? *a.weight : 1.0f;
   const float scale = weight / static_cast<float>(p.counted());
-  const float c2 = SSIM_DEFECT(wrong_c2) ? 9.1e-4f : p.c2;
+  const float c2 = SSIM_DEFECT(wrong_c2) ? 9.1e-4f : SSIM_DEFECT(constants_fixed) ? 9e-4f : p.c2;
   const std::int64_t last_row = p.height - margin - (SSIM_DEFECT(last_row_skipped) ? 1 : 0);
   double loss = 0;
   for (std::int64_t plane = 0; plane < p.planes(); ++plane) {

@@ -184,7 +184,7 @@ Status run(const Problem& p, const Arguments& a, Mode mode) {
                     .height = p.height,
                     .margin = p.padding == Padding::valid ? kHalo - (SSIM_DEFECT(valid_border_off) ? 1 : 0) : 0,
                     .c1 = p.c1,
-                    .c2 = p.c2,
+                    .c2 = SSIM_DEFECT(constants_fixed) ? 9e-4f : p.c2,
                     .shrink = shrink(p),
                     .scale = static_cast<float>(
                         (a.weight && !SSIM_DEFECT(weight_ignored) ? static_cast<double>(*a.weight) : 1.0) / counted)};

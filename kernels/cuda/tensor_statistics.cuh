@@ -62,7 +62,8 @@ inline StatisticsParameters statistics_parameters(const Problem& problem) {
   for (int i = 0; i < 32; ++i) p.weights[i] = half_tap_bits(i);
   constexpr double scale = kHalfTapSum * kHalfTapSum;
   p.c1 = static_cast<float>(2 * scale * scale * static_cast<double>(problem.c1));
-  p.c2 = static_cast<float>(2 * scale * scale * static_cast<double>(problem.c2));
+  const float c2 = SSIM_DEFECT(constants_fixed) ? 9e-4f : problem.c2;
+  p.c2 = static_cast<float>(2 * scale * scale * static_cast<double>(c2));
   p.scale = static_cast<float>(scale);
   p.scale_ss = static_cast<float>(scale * (1 - kCutOffS));
   p.factor = exact_half_bits(kFactor) * 0x10001u;

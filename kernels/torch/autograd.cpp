@@ -51,8 +51,8 @@ bool plain(const at::Tensor& tensor) {
   return !at::isTensorSubclassLike(tensor) && !tensor.is_neg() && !tensor._is_zerotensor();
 }
 
-/// Number of the capture into a CUDA graph that the current stream takes part in, 0 without one. A fake tensor says that
-/// it is on CUDA where there may be none.
+/// Number of the capture into a CUDA graph that the current stream takes part in, 0 without one. A fake tensor says
+/// that it is on CUDA where there may be none.
 unsigned long long capture_of(const at::Tensor& tensor) {
   unsigned long long id = 0;
 #if SSIM_TORCH_CUDA

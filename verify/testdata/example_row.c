@@ -4,6 +4,7 @@
  * Build it yourself: cc -O2 -shared -fPIC -I. verify/testdata/example_row.c -o example.so -lm */
 #include <math.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "kernels/ssim_row.h"
@@ -16,14 +17,14 @@
 #define SPOILS_INPUT 5
 #define DIRTY_CONTROL_BLOCK 6
 #define NO_GRADIENT_FUNCTION 7
+#define ENDS_THE_PROCESS 8 /* where images are wide */
 
 #ifndef MISTAKE
 #define MISTAKE NONE
 #endif
 
-static double taps[11];
-
-static void make_taps(void) {
+/* Into the caller's memory: threads may call the row at the same time, so it keeps nothing. */
+static void make_taps(double* taps) {
   double sum = 0;
   int k;
   for (k = 0; k < 11; ++k) sum += taps[k] = exp(-(k - 5) * (k - 5) / 4.5);
@@ -35,7 +36,8 @@ typedef struct position {
   double value, dx, dxx, dxy;
 } position;
 
-static position at(const ssim_problem* p, const float* x, const float* y, int64_t row, int64_t column) {
+static position at(const ssim_problem* p, const double* taps, const float* x, const float* y, int64_t row,
+                   int64_t column) {
   double m[5] = {0, 0, 0, 0, 0};
   position out;
   int64_t r, c;
@@ -86,14 +88,15 @@ static int run(const ssim_problem* p, const float* x, const float* y, const floa
                void* workspace) {
   const int64_t size = p->height * p->width;
   double* field = (double*)((char*)workspace + 256);
-  double sum = 0;
+  double taps[11], sum = 0;
   int64_t plane, r, c, i, j;
-  make_taps();
+  if (MISTAKE == ENDS_THE_PROCESS && p->width > 100) exit(2);
+  make_taps(taps);
   for (plane = 0; plane < p->batch * p->channels; ++plane, x += size, y += size) {
     for (r = 0; r < p->height; ++r) {
       for (c = 0; c < p->width; ++c) {
         position here = {1, 0, 0, 0};
-        if (counts(p, r, c)) here = at(p, x, y, r, c);
+        if (counts(p, r, c)) here = at(p, taps, x, y, r, c);
         sum += 1 - here.value;
         if (!grad_x) continue;
         field[r * p->width + c] = here.dx;

@@ -31,6 +31,10 @@ def valid_only(img1, img2):
     return right(img1, img2, "valid")
 
 
+def of_bytes(img1, img2, data_range=255):
+    return right(img1 / data_range, img2 / data_range)
+
+
 def no_gradient(img1, img2):
     return right(img1, img2, "valid").detach() + 0 * img1.sum()
 
