@@ -11,11 +11,19 @@
 
 namespace ssim::verify {
 
+/// Bytes by which base pointers are off 256-byte alignment: one number for all, or for each its own, which is written
+/// kApart | gradient << 8 | y << 4 | x.
+inline constexpr std::int64_t kApart = 0x1000;
+enum class Base { x = 0, y = 4, gradient = 8 };
+constexpr std::int64_t offset_of(std::int64_t offset, Base base) {
+  return offset < kApart ? offset : offset >> static_cast<int>(base) & 15;
+}
+
 /// A problem with its images in the device's memory and the oracle's answer beside them. The oracle runs when the
 /// answer is first needed and once; all rows of the device share it.
 class Case {
  public:
-  /// input_class: a name from inputs.hpp. offset: bytes by which the images' base pointers are off 256-byte alignment.
+  /// input_class: a name from inputs.hpp. offset: of the base pointers (above).
   Case(Device device, const Problem& problem, const std::string& input_class, std::uint64_t seed,
        std::int64_t offset = 0);
   /// Images that are given, to be held to the tolerance of `input_class`. `test` is the name that repeats the case;

@@ -60,6 +60,7 @@ RandomCase draw_case(std::uint64_t seed, std::int64_t elements) {
   out.spec.offset = dice.roll() < 0.5 ? 0 : 4 * dice.below(4);
   out.mode = dice.roll() < 0.7 ? Mode::train : Mode::infer;
   out.seed = 1 + static_cast<std::uint64_t>(dice.below(1 << 30));
+  if (dice.roll() < 0.1) out.spec.offset = kApart | dice.below(4) << 2 | dice.below(4) << 6 | dice.below(4) << 10;
   return out;
 }
 

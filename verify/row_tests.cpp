@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "row_tests.hpp"
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -15,6 +16,10 @@ namespace ssim::verify {
 std::string cannot_run(Device device) {
   const char* wanted = std::getenv("SUITE_DEVICE");
   const std::string only = wanted ? wanted : "";
+  if (!only.empty() && only != "auto" && only != "cpu" && only != "cuda" && only != "cuda-emulated") {
+    std::fprintf(stderr, "SUITE_DEVICE = %s must be auto, cpu, cuda or cuda-emulated\n", only.c_str());
+    std::exit(2);
+  }
   if (!only.empty() && only != "auto" && only != to_string(device))
     return "rows of device " + only + " only were asked for";
   std::string reason;

@@ -77,7 +77,9 @@ std::vector<CaseSpec> cases(Device device, Padding padding) {
     if (s[2] * s[3] < 200 * 200) add(list, s, padding, "local");
   }
   // Base pointers that are not aligned to a vector.
-  for (const std::int64_t offset : {4, 8, 12}) {
+  // Together, and one by one: the least aligned decides.
+  const std::int64_t offsets[] = {4, 8, 12, kApart | 0x004, kApart | 0x040, kApart | 0x400, kApart | 0xc48};
+  for (const std::int64_t offset : offsets) {
     add(list, {1, 2, 31, emulated ? 47 : 83}, padding, "uniform", offset);
     add(list, {1, 1, 32, 64}, padding, "uniform", offset);
   }

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -179,7 +180,7 @@ RegisterTests::RegisterTests(void (*function)(Registrar&)) { registering().push_
 
 void skip(const std::string& reason, bool gpu) {
   const char* require = std::getenv("SUITE_REQUIRE_GPU");
-  if (gpu && require && std::strcmp(require, "1") == 0) {
+  if (gpu && require && *require && std::strcmp(require, "0") != 0) {
     ADD_FAILURE() << "SUITE_REQUIRE_GPU=1, but " << reason;
   } else {
     GTEST_SKIP() << reason;
@@ -188,7 +189,14 @@ void skip(const std::string& reason, bool gpu) {
 
 std::uint64_t seed() {
   const char* text = std::getenv("SUITE_SEED");
-  return text && *text ? std::strtoull(text, nullptr, 10) : 1;
+  if (!text || !*text) return 1;
+  std::uint64_t value = 0;
+  const char* const end = text + std::strlen(text);
+  if (const auto [at, error] = std::from_chars(text, end, value); error != std::errc() || at != end) {
+    std::fprintf(stderr, "SUITE_SEED = %s must be a number from 0 to 2^64 - 1\n", text);
+    std::exit(2);
+  }
+  return value;
 }
 
 }  // namespace ssim::verify
