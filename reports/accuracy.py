@@ -24,6 +24,19 @@ NEEDED = {"device": TEXT, "name": TEXT, "class": TEXT, "cases": COUNT, "failures
 FIGURES = ("mean", "loss", "mean_share")  # null is infinite, as in those that are there or not:
 MORE = ("mean_of_many", "gradient", "gradient_unit", "corner", "edge", "interior", "gradient_share")
 
+# What production is to hold: the error of the mean, absolute, and of the gradient, in units of its RMS
+# (verify/test_tolerance.cpp holds the tolerances of gradients to it).
+AIMS = {
+    (5e-7, 2e-5): ("uniform", "checkerboard", "textured", "dark", "hdr"),
+    (5e-7, 1e-4): ("anticorrelated", "impulse", "pattern"),
+    (3e-7, 1e-3): ("smooth", "waves", "near_1e-2", "near_3e-3", "near_5e-4", "local", "photo_blur", "photo_noise",
+                   "photo_quantise", "photo_shift"),
+    (1e-7, 2e-3): ("flat",),
+    (5e-7, 3e-3): ("edges",),
+    (3e-6, 2e-3): ("constant_unequal",),
+}  # fmt: skip
+PUBLISHED = "tiled"  # the published kernel's arithmetic
+
 
 def load(folder: Path) -> dict | None:
     """None where there is none; ValueError with the field where it is damaged."""
@@ -75,6 +88,23 @@ def _summary(name: str, rows: list[dict]) -> dict:
     return cells
 
 
+def _against_aims(rows: list[dict]) -> list[dict]:
+    """production class by class beside what it is to hold and beside the published arithmetic: worst figures."""
+    lines = []
+    for (mean, gradient), classes in AIMS.items():
+        for name in classes:
+            line = {"class": name, "mean_aim": f"{mean:.0e}", "gradient_aim": f"{gradient:.0e}"}
+            for of in ("production", PUBLISHED):
+                having = [r for r in rows if r["class"] == name and r["name"] == of]
+                for field, aim in (("mean_of_many", mean), ("gradient", gradient)):
+                    worst = _worst(having, field)
+                    text = _number(worst[field]) if worst else "–"
+                    over = worst and of == "production" and (worst[field] is None or worst[field] > aim)
+                    line[f"{of}_{field}"] = f"**{text}**" if over else text
+            lines.append(line)
+    return lines if any(line["production_mean_of_many"] != "–" for line in lines) else []
+
+
 def page(found: dict) -> str:
     tables: dict[str, list[dict]] = {}
     for row in found["rows"]:
@@ -92,6 +122,8 @@ def page(found: dict) -> str:
         cases=sum(r["cases"] for r in found["rows"]),
         failures=sum(r["failures"] for r in found["rows"]),
         summary=[_summary(name, rows) for name, rows in tables.items()],
+        aims=_against_aims(found["rows"]),
+        published=PUBLISHED,
         tables={name: [_line(r) for r in rows] for name, rows in tables.items()},
     )  # fmt: skip
 

@@ -198,7 +198,7 @@ Status run(const Problem& p, const Arguments& a, Mode mode) {
       sums[i] = set->run_task(sweep, cut.task(i), ring);
     }
   };
-  const int threads = thread_count(a, cut);
+  [[maybe_unused]] const int threads = thread_count(a, cut);
 #if defined(_OPENMP)
   if (threads > 1) {
 #pragma omp parallel num_threads(threads)
