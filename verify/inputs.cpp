@@ -86,26 +86,33 @@ double steps(const At& at, std::int64_t column) {
   return std::floor(at.random(902 + static_cast<std::uint64_t>(at.plane), cell) * 6) / 5;
 }
 
-// A place at the border or at a seam of tiles, another one for each plane and seed.
+// A place at the border or at a seam of tiles. The planes of a batch take them one after the other, from one on that
+// seed and shape choose, so that enough planes have them all.
 struct Place {
   std::int64_t row, column;
 };
 Place border_place(const At& at, bool seams) {
-  const std::int64_t h = at.problem.height, w = at.problem.width;
-  const auto pick = [&](std::int64_t size, double u) {
-    std::array<std::int64_t, 16> spots = {0, size - 1, size / 2, 5, size - 6, 1, size - 2, 4, size - 5};
-    std::size_t count = seams ? 3 : 9;
+  struct Spots {
+    std::array<std::int64_t, 32> at;
+    std::uint64_t count;
+  };
+  const auto spots = [&](std::int64_t size) {
+    Spots all = {{0, size - 1, size / 2, 5, size - 6, 1, size - 2, 4, size - 5}, seams ? 3u : 9u};
     if (seams) {
-      for (const std::int64_t seam : {8, 16, 32, 64, 128, 256}) {
+      for (const std::int64_t seam : {8, 16, 32, 64, 112, 128, 240, 256, 480, 512, 1024, 2048}) {
         if (seam >= size) break;
-        spots[count++] = seam - 1;
-        spots[count++] = seam;
+        all.at[all.count++] = seam - 1;
+        all.at[all.count++] = seam;
       }
     }
-    const auto i = std::min(count - 1, static_cast<std::size_t>(u * static_cast<double>(count)));
-    return std::clamp<std::int64_t>(spots[i], 0, size - 1);
+    return all;
   };
-  return {pick(h, at.plane_random(700)), pick(w, at.plane_random(701))};
+  const std::int64_t h = at.problem.height, w = at.problem.width;
+  const Spots rows = spots(h), columns = spots(w);
+  const std::uint64_t first = mix(at.seed ^ mix(static_cast<std::uint64_t>(h * 65537 + w)));
+  const std::uint64_t k = first % (rows.count * columns.count) + static_cast<std::uint64_t>(at.plane);
+  return {std::clamp<std::int64_t>(rows.at[k % rows.count], 0, h - 1),
+          std::clamp<std::int64_t>(columns.at[k / rows.count % columns.count], 0, w - 1)};
 }
 
 // Runs of 1 to 24 pixels, each zeros, ones, noise, alternation, a ramp, or a tiny value (after checkasm's inputs).

@@ -30,6 +30,9 @@ std::vector<CaseSpec> cases(Device device, Padding padding) {
   if (!emulated) {
     for (const InputClass& c : input_classes()) add(list, {1, 2, 150, 203}, padding, c.name);
   }
+  // Every place of border_place() that there is in such planes; emulated a part of them, another one for each seed.
+  for (const char* name : {"local", "impulse"})
+    add(list, emulated ? Shape{3, 9, 17, 19} : Shape{9, 9, 24, 40}, padding, name);
   // Smaller than the window in one direction or both.
   for (std::int64_t h = 1; h <= 12; ++h) {
     for (std::int64_t w = 1; w <= 12; ++w) add(list, {1, 1, h, w}, padding, "uniform");
