@@ -17,8 +17,9 @@ namespace ssim {
 
 /// Mean SSIM of two image batches, an fp32 scalar on their device, by the production row of that device.
 ///
-/// img1, img2: fp32, [batch, channels, height, width], the same shape and device, values meant to be in [0, 1]; those
-/// that are not contiguous are copied first. padding: "same" (zeros outside) or "valid" (height and width >= 11).
+/// img1, img2: fp32, [batch, channels, height, width], the same shape and device, values meant to be in [0, 1]
+/// (finite ones up to 1e12 are right too, but slower; beyond, the result is right or NaN); images that are not
+/// contiguous are copied first. padding: "same" (zeros outside) or "valid" (height and width >= 11).
 /// The gradient goes to img1 alone. With train = false, without grad mode, or if img1 requires no gradient, nothing is
 /// kept for a backward; otherwise one tensor of img1's size is. CUDA: on the current stream; nothing waits for the
 /// device.

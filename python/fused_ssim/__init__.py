@@ -35,8 +35,8 @@ def fused_ssim(img1: torch.Tensor, img2: torch.Tensor, padding: str = "same", tr
     """Mean SSIM of two image batches (11x11 Gaussian window, sigma 1.5, data range 1).
 
     Args:
-        img1: float32, [batch, channels, height, width], on the CPU or a CUDA device, values in [0, 1]. It gets the
-            gradient.
+        img1: float32, [batch, channels, height, width], on the CPU or a CUDA device, values in [0, 1] (finite ones
+            up to 1e12 are right too, but slower; beyond, the result is right or NaN). It gets the gradient.
         img2: the same shape, dtype and device. Must not require a gradient while grad mode is on.
         padding: "same": images are zero outside, every position counts. "valid": only positions whose window lies
             inside count; height and width must be at least 11.
