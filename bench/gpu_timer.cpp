@@ -88,18 +88,25 @@ class GpuSampler : public Sampler {
     return std::clamp(static_cast<int>(std::ceil(1.1 * kBatchSeconds / std::max(fastest, 1e-7))), 1, kMostCalls);
   }
 
-  // Counts a sample, of which the device saw the host still enqueueing or not.
-  void count(bool exposed) {
+  // Whether a sample is to be taken again behind a longer delay, because the device saw the host still enqueueing. If
+  // not, it counts.
+  bool again(bool exposed, bool may_wait, int attempt) {
+    if (exposed && may_wait && !host_bound_ && delay_ < kMostDelay && attempt < kRetries) {
+      delay_ = std::min(2 * delay_, kMostDelay);
+      return true;
+    }
     ++samples_;
     if (exposed) ++exposed_;
     // One sample in ten may be the operating system's doing.
     host_bound_ = exposed_ > 3 && 10 * exposed_ > samples_;
+    return false;
   }
 
   GpuDevice& gpu_;
   std::function<void()> call_;
   Event begin_, end_;
   bool host_bound_ = false;
+  double delay_ = kLeastDelay;
 
  private:
   long samples_ = 0, exposed_ = 0;
@@ -129,11 +136,7 @@ class EventSampler final : public GpuSampler {
       finish();
       // Of a batch the device may have begun; it must not have run out of calls before the last one came.
       if (calls_ > 1) exposed = enqueued > delay_ + end_.since(begin_) * (calls_ - 1) / calls_;
-      if (exposed && !host_bound_ && method_.delay > 0 && delay_ < kMostDelay && attempt < kRetries) {
-        delay_ = std::min(2 * delay_, kMostDelay);
-        continue;
-      }
-      count(exposed);
+      if (again(exposed, method_.delay > 0, attempt)) continue;
       if (host_bound_) delay_ = kLeastDelay;  // waiting longer would not help
       return end_.since(begin_) / calls_;
     }
@@ -142,12 +145,12 @@ class EventSampler final : public GpuSampler {
   bool cold_;
   Gpu::ColdMethod method_;
   int calls_ = 1;
-  double delay_ = kLeastDelay;
 };
 
 class GraphSampler final : public GpuSampler {
  public:
   GraphSampler(GpuDevice& gpu, std::function<void()> call) : GpuSampler(gpu, std::move(call)) {
+    delay_ = 2 * kLeastDelay;
     calls_ = batch_size();
     const cudaStream_t stream = gpu_.cuda_stream();
     cudaGraph_t graph = nullptr;
@@ -191,18 +194,13 @@ class GraphSampler final : public GpuSampler {
       end_.record(gpu_.cuda_stream());
       const bool exposed = begin_.passed();
       finish();
-      if (exposed && !host_bound_ && delay_ < kMostDelay && attempt < kRetries) {
-        delay_ = std::min(2 * delay_, kMostDelay);  // a graph of many nodes is enqueued for longer
-        continue;
-      }
-      count(exposed);
+      if (again(exposed, true, attempt)) continue;  // a graph of many nodes is enqueued for longer
       return end_.since(begin_) / calls_;
     }
   }
 
   cudaGraphExec_t executable_ = nullptr;
   int calls_ = 1;
-  double delay_ = 2 * kLeastDelay;
 };
 
 class WallSampler final : public GpuSampler {

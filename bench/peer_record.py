@@ -7,8 +7,9 @@ An interruption loses the problem that was being measured and nothing else.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
+
+from frontdoor.place import write_whole
 
 PACKAGES = ("fused_ssim (package)", "pytorch_msssim (package)", "pytorch_msssim compiled (package)")
 EQUIVALENT = 0.05  # our row takes the package's time if the interval of their ratio lies within
@@ -18,10 +19,9 @@ class Refused(Exception):
     """What is there cannot be gone on from, and why."""
 
 
-def _replace(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    os.replace(part, path)
+def label(problem: dict) -> str:
+    size = "x".join(str(problem[f]) for f in ("batch", "channels", "height", "width"))
+    return f"{size} {problem['mode']} {problem['padding']}"
 
 
 def ratios(figures: dict, about: dict) -> list[dict]:
@@ -65,7 +65,7 @@ class Record:
 
     def begin(self) -> None:
         self.path.unlink(missing_ok=True)
-        _replace(self.samples, "")
+        write_whole(self.samples, "")
 
     def resume(self) -> None:
         """Takes up what the files hold. Raises Refused where they are of another build, machine or package."""
@@ -90,7 +90,7 @@ class Record:
             other = there if what == "systems" else held.get(what)
             if mine != other:
                 raise Refused(f"{self.path} was measured with {what} {other}, here it is {mine}")
-        _replace(self.samples, "".join(kept))
+        write_whole(self.samples, "".join(kept))
 
     def done(self, problem: dict) -> bool:
         """problem: at least mode, padding, batch, channels, height, width."""
@@ -120,7 +120,7 @@ class Record:
         self.save()
 
     def save(self) -> None:
-        _replace(self.path, json.dumps(self.data(), indent=1) + "\n")
+        write_whole(self.path, json.dumps(self.data(), indent=1) + "\n")
 
     @property
     def wrong(self) -> int:
@@ -132,9 +132,8 @@ class Record:
         if not of_name:
             return self.systems[name].reason
         first = of_name[0]
-        size = "x".join(str(first[f]) for f in ("batch", "channels", "height", "width"))
         more = f" (and {len(of_name) - 1} more, see failures)" if len(of_name) > 1 else ""
-        return f"{size} {first['mode']} {first['padding']}: {first['reason']}{more}"
+        return f"{label(first)}: {first['reason']}{more}"
 
     def data(self) -> dict:
         systems = {name: {"what": s.what, "reason": self._reason(name)} for name, s in self.systems.items()}

@@ -29,7 +29,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Callable
 
-from bench.peer_record import EQUIVALENT, PACKAGES, Record, Refused, ratios
+from bench.peer_record import EQUIVALENT, PACKAGES, Record, Refused, label, ratios
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPES = {"cuda": ["1x3x512x512", "1x3x1080x1920", "5x1x1500x1500", "16x3x1080x1920"], "cpu": ["1x3x256x256"]}
@@ -88,11 +88,6 @@ def prepare(problem: dict, device: str, torch, record: Record, check: Callable[[
         else:
             calls[name] = call
     return calls
-
-
-def label(problem: dict) -> str:
-    size = "x".join(str(problem[f]) for f in ("batch", "channels", "height", "width"))
-    return f"{size} {problem['mode']} {problem['padding']}"
 
 
 def time_calls(calls: dict, problem: dict, args, rule, torch, record: Record, check: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from frontdoor.child import Child, run_child, run_in_turns
-from frontdoor.place import CANNOT, GOOD, MISUSE, WRONG, Stop
+from frontdoor.place import CANNOT, GOOD, MISUSE, WRONG, Stop, write_whole
 
 INTERRUPTED = 130
 
@@ -50,12 +50,10 @@ def _append(records: list[dict], side_file: Path, pair: int) -> None:
     # Medians are in the rows, where processes take turns those of the rounds too.
     kept = [{**record, "process": pair} for record in records if record["type"] != "samples"]
     lines = "".join(json.dumps(record, separators=(",", ":")) + "\n" for record in kept)
-    part = side_file.with_suffix(".part")
     try:
-        part.write_bytes((side_file.read_bytes() if side_file.exists() else b"") + lines.encode())
-        part.replace(side_file)
+        before = side_file.read_text() if side_file.exists() else ""
+        write_whole(side_file, before + lines)
     except OSError as error:
-        part.unlink(missing_ok=True)
         why = error.strerror or error
         raise Stop(WRONG, f"{side_file} cannot be written: {why}; the pairs in it are kept") from None
 
@@ -75,8 +73,8 @@ def _out(scratch: Path, side: str) -> Path:
     return scratch / f"process-{side}.jsonl"
 
 
-def _measure(run: Run, sides: list[str], scratch: Path) -> bool:
-    """A process of each of these sides, in turns. False when interrupted; raises Stop where one failed."""
+def _measure(run: Run, sides: list[str], scratch: Path) -> dict[str, list[dict]] | None:
+    """What a process of each of these sides wrote, in turns. None when interrupted; raises Stop where one failed."""
     children = []
     for side in sides:
         _out(scratch, side).unlink(missing_ok=True)
@@ -90,17 +88,20 @@ def _measure(run: Run, sides: list[str], scratch: Path) -> bool:
             only = children[0]
             statuses = [run_child(only.command, only.environment, only.log, errors=only.errors)]
     except KeyboardInterrupt:  # it came between two processes
-        return False
+        return None
     if INTERRUPTED in statuses:
-        return False
+        return None
+    found = {}
     for side, child, status in zip(sides, children, statuses):
         # With status 1 a row was wrong, which its record says, or the process died of something.
-        if status not in (GOOD, WRONG) or _records(_out(scratch, side)) is None:
+        records = _records(_out(scratch, side)) if status in (GOOD, WRONG) else None
+        if records is None:
             message = child.errors.read_text(errors="replace").strip().splitlines()
             raise Stop(status if status in (MISUSE, CANNOT) else WRONG,
                        f"{side.upper()}: {' '.join(child.command)}\nended with status {status}: "
                        + "\n".join(message[-6:]))  # fmt: skip
-    return True
+        found[side] = records
+    return found
 
 
 def run_pairs(run: Run, files: dict[str, Path], pairs: int, scratch: Path, what: str = "") -> bool:
@@ -118,10 +119,11 @@ def run_pairs(run: Run, files: dict[str, Path], pairs: int, scratch: Path, what:
             order = [side for side in files if pair not in done[side]]
             random.Random(f"{run.seed} {pair}").shuffle(order)
             for together in [order] if run.cpus else [[side] for side in order]:
-                if not _measure(run, together, scratch):
+                found = _measure(run, together, scratch)
+                if found is None:
                     return False
-                for side in together:
-                    _append(_records(_out(scratch, side)) or [], files[side], pair)
+                for side, records in found.items():
+                    _append(records, files[side], pair)
                     bar.update(1)
             seconds = (time.monotonic() - begin) / (position + 1) * (len(left) - position - 1)
             if bar.disable and (position + 1) * 4 // len(left) != position * 4 // len(left) and seconds > 5:

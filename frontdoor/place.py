@@ -39,3 +39,14 @@ def relative(path: os.PathLike | str) -> str:
     except ValueError:
         return path
     return shorter if len(shorter) < len(path) else path
+
+
+def write_whole(path: Path, text: str) -> None:
+    """In the place of what is there, or not at all. Raises OSError."""
+    part = path.with_suffix(".part")
+    try:
+        part.write_text(text)
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
+from frontdoor.commit import label
 from reports import fields
 from reports.fields import COUNT, LIST, NUMBER, RECORD, TEXT
 from reports.gate import ERROR, log_ratio, t_interval
@@ -117,11 +118,8 @@ def sentence(found: dict | None, environment: dict | None = None) -> str:
     drift = (found.get("drift") or {}).get("largest")
     if drift is not None:
         text += f"; over {found['seconds']:.0f} s the median of 5 s drifted by up to {100 * drift:.2g} %"
-    return f"{text}{_other_threads(found, environment)} (`./suite calibrate`, commit {_commit(found)})."
-
-
-def _commit(found: dict) -> str:
-    return str(found.get("commit") or "unknown")[:12]
+    commit = label(found.get("commit"), None)[:12]
+    return f"{text}{_other_threads(found, environment)} (`./suite calibrate`, commit {commit})."
 
 
 def _other_threads(found: dict, environment: dict | None) -> str:

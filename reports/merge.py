@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from frontdoor.place import write_whole
 from reports.stream import Damaged, read
 
 SAME = ("device", "device_name", "driver", "cuda", "libtorch", "compiler", "flags", "commit", "dirty", "binary")
@@ -60,6 +61,4 @@ def merge(parts: dict[Path, str], user_filter: str, out: Path) -> None:
                 record["unit"] = units[path]
             lines.append(json.dumps(record, separators=(",", ":"), ensure_ascii=False))
         offset += last
-    part = out.with_name(out.name + ".part")
-    part.write_text("\n".join(lines) + "\n")
-    part.replace(out)
+    write_whole(out, "\n".join(lines) + "\n")

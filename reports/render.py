@@ -11,6 +11,7 @@ from pathlib import Path
 import jinja2
 
 from frontdoor.commit import label
+from frontdoor.place import write_whole
 from reports import claims as judging
 from reports import accuracy, calibration, quote, verdict
 from reports.assemble import assemble
@@ -326,20 +327,9 @@ def write(stream: Path, folder: Path) -> tuple[dict, str]:
     report = assemble(run, spec, extras=extras)
     folder.mkdir(parents=True, exist_ok=True)
     pictures = plots.draw(report, spec, folder)
-    _put(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    _put(folder / "report.csv", comma_separated(report))
-    _put(folder / "report.md", markdown(report, spec, pictures, extras.beside, extras.accuracy))
+    write_whole(folder / "report.json", json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_whole(folder / "report.csv", comma_separated(report))
+    write_whole(folder / "report.md", markdown(report, spec, pictures, extras.beside, extras.accuracy))
     if extras.accuracy:
-        _put(folder / accuracy.PAGE, accuracy.page(extras.accuracy))
+        write_whole(folder / accuracy.PAGE, accuracy.page(extras.accuracy))
     return report, terminal(report, spec)
-
-
-def _put(path: Path, text: str) -> None:
-    """Whole or not at all: a full disk leaves the file of before."""
-    part = path.with_name(path.name + ".part")
-    try:
-        part.write_text(text)
-        part.replace(path)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 // How tensor_train divides its work, over random problems: every group of outputs is handed out once, and no block gets
 // more segments than it can remember. Compiled like a row for the emulation.
-#include <cstring>
 #include <random>
 
 #include "broken_kernels.hpp"

@@ -14,7 +14,7 @@ import pytest
 
 from frontdoor import testrun
 from frontdoor.commands import check
-from frontdoor.context import Context
+from frontdoor.here import Here
 from frontdoor.place import BUILD, Stop
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -272,17 +272,6 @@ def test_mistake_is_caught(python_checks, monkeypatch, function, by, message):
     report = checks.Report()
     getattr(checks, by)(subject, oracle, "valid", report)
     assert any(message in failure for failure in report.failures), report.failures[:20]
-
-
-class Here(Context):
-    """The interpreter that runs this test."""
-
-    def __init__(self):
-        super().__init__(None)
-
-    @property
-    def python(self) -> str:
-        return sys.executable
 
 
 @pytest.mark.parametrize(

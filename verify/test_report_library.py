@@ -10,13 +10,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from frontdoor.commands import check, report
-from frontdoor.context import Context
+from frontdoor.here import Here
 from frontdoor.place import BUILD, ROOT, Stop
 
 PROGRAM = BUILD / "bench" / "ssim_bench"
@@ -32,17 +31,6 @@ def build(folder: Path, mistake: int) -> Path:
     command = [compiler, "-O2", "-shared", "-fPIC", f"-DMISTAKE={mistake}", f"-I{ROOT}"]
     subprocess.run([*command, str(ROOT / "verify/testdata/example_row.c"), "-o", str(library), "-lm"], check=True)
     return library
-
-
-class Here(Context):
-    """The interpreter that runs this test, and the build as it is."""
-
-    def __init__(self):
-        super().__init__(None)
-
-    @property
-    def python(self) -> str:
-        return sys.executable
 
 
 def arguments(*given: str) -> argparse.Namespace:

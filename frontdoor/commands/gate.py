@@ -16,7 +16,7 @@ from pathlib import Path
 
 from frontdoor import machine
 from frontdoor.options import regex
-from frontdoor.place import CANNOT, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
+from frontdoor.place import CANNOT, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn, write_whole
 
 EXAMPLE = """./suite gate HEAD~1                    # is what I have here slower than the commit before?
 ./suite gate v0.1 HEAD --set smoke --filter ':train:'
@@ -236,13 +236,9 @@ def run(args, context):
 
 
 def _keep(file: Path, text: str) -> None:
-    """Whole or not at all."""
-    part = file.with_suffix(".part")
     try:
-        part.write_text(text)
-        part.replace(file)
+        write_whole(file, text)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise Stop(WRONG, f"gate: {file} cannot be written: {error.strerror or error}; the pairs are kept") from None
 
 
