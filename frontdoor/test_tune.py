@@ -132,6 +132,9 @@ def test_cliffs_measures_offsets_and_judges(monkeypatch, checkout, capsys, odd, 
     out = capsys.readouterr().out
     assert "2 width, 4 alignment pairs" in out and "cliffs: none in 2 pairs" in out
     assert ("FOUND alignment: production infer same" in out) == bool(expected)
+    page = (checkout / "out" / cliffs.PAGE).read_text()
+    assert "# Cliffs and misalignment on Example processor\n" in page and "2 width, 4 alignment pairs." in page
+    assert ("\n## Found\n\n* alignment: production infer same" in page) == bool(expected)
     args.sources = [checkout / "out"]
     assert cliffs.run(args, Context()) == expected
     again = capsys.readouterr().out

@@ -17,6 +17,7 @@
   row(naive) \
   row(tiled) \
   row(stream) \
+  row(stream_unpivoted) \
   row(tensor, 90) \
   row(tensor_portable) \
   row(tensor_train, 90)

@@ -34,6 +34,7 @@ AIMS = {
     (1e-7, 2e-3): ("flat",),
     (5e-7, 3e-3): ("edges",),
     (3e-6, 2e-3): ("constant_unequal",),
+    (2e-4, 2e-3): ("constant_levels",),
 }  # fmt: skip
 PUBLISHED = "tiled"  # the published kernel's arithmetic
 

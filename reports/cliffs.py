@@ -28,6 +28,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from frontdoor.commit import label
 from reports import quote
 
 LIMIT, ALIGNMENT_LIMIT = 1.5, 1.15
@@ -226,6 +227,24 @@ def judge(entries: Iterable[dict], row: str) -> Judgement:
                 widest = max(beside, key=lambda other: next(iter(other.values()))["width"])
                 compare("alignment", figures, widest, ALIGNMENT_LIMIT, both_ways=False)
     return Judgement(pairs)
+
+
+def page(judged: Judgement, environment: dict) -> str:
+    """What `./suite cliffs` found, to lie beside a report."""
+    lines = [
+        f"# Cliffs and misalignment on {environment['device_name'] or environment['cpu']}",
+        "",
+        f"`./suite cliffs`, commit {label(environment.get('commit'), environment.get('dirty'))}, driver "
+        f"{environment.get('driver') or 'none'}, {environment['date']}. The rule: `reports/cliffs.py`.",
+        "",
+        *(f"* {line}" for line in judged.verdict()),
+        "",
+        f"{judged.counted()} pairs.",
+    ]
+    for title, pairs in (("Found", judged.found), ("Left open by the intervals", judged.unclear)):
+        if pairs:
+            lines += ["", f"## {title}", "", *(f"* {pair.text()}" for pair in pairs)]
+    return "\n".join(lines) + "\n"
 
 
 def summary(entries: Iterable[dict], row: str) -> dict | None:

@@ -15,6 +15,7 @@ PROFILES = "profiles.json"  # of ./suite profile --all
 BESIDE = {
     "sweep/report.md": "resolution, batch and channels (`./suite report --set sweep`)",
     "repeats.md": "how well the figures repeat from start to start (`reports.repeats`)",
+    "cliffs.md": "neighbouring shapes, and base pointers off alignment (`./suite cliffs`)",
     "profiles.md": "every CUDA row under Nsight Compute (`./suite profile --all`)",
     "timeline.nsys-rep": "a training loop over time, for Nsight Systems (`./suite profile --timeline`)",
     "timeline.json.gz": "a training loop over time, a Chrome trace by torch.profiler (`./suite profile --timeline`)",
@@ -52,7 +53,7 @@ def _check_peers(found) -> None:
     fields.require(found["environment"], {"device_name": TEXT}, "environment.")
     fields.require_each(found, "systems", {"what": TEXT, "reason?": TEXT})
     ratio = {"subject": TEXT, "baseline": TEXT, **fields.KEY, **fields.INTERVAL}
-    fields.require_each(found, "ratios", ratio)
+    fields.require_each(found, "ratios", {**ratio, "converged?": TRUTH})
     fields.require_each(found, "equivalence", {**ratio, "within": TRUTH})
 
 

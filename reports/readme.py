@@ -35,10 +35,6 @@ def section(folder: Path) -> str:
     measured = f"`./suite report --set {report['set']}`, commit {commit}, {day}"
     age = f"what has changed since: `./suite report --check {folder.relative_to(ROOT)}`"
     lines = [f"### {device}", "", f"{measured}; {age}.", ""]
-    verdict_text = verdict.paragraph(report)
-    lines += [verdict_text, ""] if verdict_text else []
-    lines += [calibration.sentence(report["calibration"], environment), ""]
-    lines += [line for one in report["gate"] for line in (f"The gate: {one}.", "")]
     lines += [f"* {line}" for line in claims.headline(report["claims"]) if not line.startswith("NOT MEASURED")]
     # One baseline a padding; the report has the others.
     reference = spec["reference"]
@@ -54,6 +50,10 @@ def section(folder: Path) -> str:
     if picture:
         where = (folder / f"{picture}.png").relative_to(ROOT)
         lines += ["", f"![{picture.split('/')[-1].replace('_', ' ')}]({where})"]
+    how = verdict.text(report)
+    lines += ["", how] if how else []
+    lines += ["", calibration.sentence(report["calibration"], environment)]
+    lines += [line for one in report["gate"] for line in ("", f"The gate: {one}.")]
     pages = [("report", "report.md"), *((Path(name).name, name) for name, _ in load_extras(folder).beside)]
     links = [f"[{title}]({(folder / name).relative_to(ROOT)})" for title, name in pages]
     lines += ["", f"All rows, claims and the environment: {', '.join(links)}.", ""]

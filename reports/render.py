@@ -205,7 +205,7 @@ def _peers(report: dict) -> dict | None:
             "clock": r["clock"],
             "subject": r["subject"],
             "baseline": r["baseline"],
-            "ratio": speedup(r),
+            "ratio": speedup(r) + ("" if r.get("converged", True) else " \\*"),
         }
         for r in peers["ratios"]
     ]
@@ -267,7 +267,7 @@ def markdown(
         commit=_commit(report),
         calibration=calibration.sentence(report["calibration"], environment),
         calibration_text=calibration.text(report["calibration"]) if report["calibration"] else "",
-        verdict=verdict.paragraph(report),
+        verdict=verdict.text(report),
         memory=_memory(report),
         upstream=_upstream(report),
         peers=_peers(report),

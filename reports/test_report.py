@@ -225,11 +225,13 @@ def test_whole_files_beside_the_samples_are_shown(tmp_path):
     environment = read(stream).environment
     for file, content in {"calibration.json": CALIBRATION | {"environment": environment, "spread": 0.01},
                           "profiles.json": {"profiles": [PROFILE | {"issue": 85}]}, "gate.jsonl": RUN,
-                          "peers.json": PEERS | {"ratios": [RATIO | {"low": None, "high": None}]}}.items():  # fmt: skip
+                          "peers.json": PEERS | {"ratios": [RATIO | {"low": None, "high": None,
+                                                                     "converged": False}]}}.items():  # fmt: skip
         (tmp_path / file).write_text(json.dumps(content) + "\n")
     report, _ = write(stream, tmp_path / "out")
     page = (tmp_path / "out" / "report.md").read_text()
     assert "means nothing here" in page and "A/A on A, set gate" in page and "## The packages themselves" in page
+    assert "× \\* |" in page.partition("## The packages themselves")[2].partition("\n## ")[0]
     assert report["profiles"][0]["issue"] == 85
     (tmp_path / "calibration.json").write_text(json.dumps(CALIBRATION | {"spread": 0.01}))
     assert write(stream, tmp_path / "out")[0]["calibration"] is None  # of no device like this

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""The paragraph on the published claim says what the data say, and where the host decides."""
+"""The words on the published claim say what the data say, and where the host decides."""
 
 from reports.assemble import assemble
 from reports.example import Stream, key, whole
 from reports.extras import Extras
 from reports.stream import read
-from reports.verdict import paragraph
+from reports.verdict import text as verdict
 
 
 def published(tmp_path, factor, **more):
@@ -18,23 +18,23 @@ def published(tmp_path, factor, **more):
 
 
 def test_confirmed_and_exceeded(tmp_path):
-    text = paragraph(assemble(published(tmp_path, 6.5)))
+    text = verdict(assemble(published(tmp_path, 6.5)))
     assert "The published claim is 5–8×." in text and "stands in for the package" in text and "exceeded" not in text
-    assert "In training, `valid`, against `pytorch_mssim` it is confirmed at 5×1×1500×1500 6.5× [" in text
-    assert "it is exceeded at" in paragraph(assemble(published(tmp_path, 20)))
-    assert "it is not reached at" in paragraph(assemble(published(tmp_path, 2)))
+    assert "\n* In training, `valid`, against `pytorch_mssim` it is confirmed at 5×1×1500×1500 6.5× [" in text
+    assert "it is exceeded at" in verdict(assemble(published(tmp_path, 20)))
+    assert "it is not reached at" in verdict(assemble(published(tmp_path, 2)))
 
 
 def test_where_the_host_decides(tmp_path):
-    assert "host dominate" not in paragraph(assemble(published(tmp_path, 6)))
-    text = paragraph(assemble(published(tmp_path, 6, wall=3)))
+    assert "host dominate" not in verdict(assemble(published(tmp_path, 6)))
+    text = verdict(assemble(published(tmp_path, 6, wall=3)))
     assert "Launch and host dominate" in text and "`tiled` training" in text
     assert "3000 µs by the wall clock, 1000 µs of work on the GPU" in text
 
 
 def test_against_stock(tmp_path):
     """In the example the baselines take half as much again as they come: 6.67 times 1.5."""
-    text = paragraph(assemble(read(whole("cuda").write(tmp_path / "s.jsonl"))))
+    text = verdict(assemble(read(whole("cuda").write(tmp_path / "s.jsonl"))))
     assert "(as a plain import leaves the baseline: 9.9" in text or "(as a plain import leaves the baseline: 10" in text
 
 
@@ -44,24 +44,24 @@ def test_claims_that_all_come_to_the_same_are_told_together(tmp_path):
         for clock in clocks:
             for name, seconds in (("tiled", 1e-3), ("pytorch_mssim", 20e-3)):
                 stream.row(key(name, shape, "infer", "valid", "cuda", clock), seconds)
-    text = paragraph(assemble(read(stream.end().write(tmp_path / "s.jsonl"))))
+    text = verdict(assemble(read(stream.end().write(tmp_path / "s.jsonl"))))
     assert "against `pytorch_mssim` it is exceeded throughout, 20×, all intervals within [" in text
     assert "1×3×1080×1920, 5×1×1500×1500 by the cold clock; 5×1×1500×1500 by the wall clock" in text
 
 
-def test_a_run_without_it_has_no_paragraph(tmp_path):
-    assert paragraph(assemble(read(whole("cpu").write(tmp_path / "s.jsonl")))) == ""
+def test_a_run_without_it_says_nothing_of_it(tmp_path):
+    assert verdict(assemble(read(whole("cpu").write(tmp_path / "s.jsonl")))) == ""
 
 
 def test_it_says_which_setting_the_baseline_was_taken_at(tmp_path):
     run = published(tmp_path, 7)
-    text = paragraph(assemble(run))
+    text = verdict(assemble(run))
     assert "(cudnn.benchmark on, TF32 off as in the reference)" in text and "CUDA graph" not in text
     stream = Stream(spread=1e-3).begin(device="cuda", device_name="Example accelerator")
     for clock, seconds in (("cold", 7e-3), ("wall", 7e-3), ("graph", 6e-3)):
         stream.row(key("pytorch_mssim", "5x1x1500x1500", "train", "valid", "cuda", clock), seconds)
         stream.row(key("tiled", "5x1x1500x1500", "train", "valid", "cuda", clock), 1e-3)
-    text = paragraph(assemble(read(stream.end().write(tmp_path / "s.jsonl"))))
+    text = verdict(assemble(read(stream.end().write(tmp_path / "s.jsonl"))))
     assert "(cudnn.benchmark on, captured in a CUDA graph where that is faster, TF32 off as in the reference)" in text
     assert "it is confirmed at 5×1×1500×1500 6" in text
     assert "; the baseline is at its best captured in a CUDA graph." in text
@@ -69,12 +69,12 @@ def test_it_says_which_setting_the_baseline_was_taken_at(tmp_path):
 
 def test_it_does_not_say_that_intervals_hold_what_is_not_known(tmp_path):
     """The package's time at 1080p with gradient is the host's."""
-    assert " Intervals hold how the two compare." in paragraph(assemble(published(tmp_path, 6)))
+    assert " Intervals hold how the two compare." in verdict(assemble(published(tmp_path, 6)))
     stream = Stream(spread=1e-3).begin(device="cuda", device_name="Example accelerator")
     for shape in ("1x3x1080x1920", "5x1x1500x1500"):
         for name, seconds in (("tiled", 1e-3), ("pytorch_mssim", 6e-3)):
             stream.row(key(name, shape, "train", "valid", "cuda", "cold"), seconds)
-    text = paragraph(assemble(read(stream.end().write(tmp_path / "s.jsonl"))))
+    text = verdict(assemble(read(stream.end().write(tmp_path / "s.jsonl"))))
     assert "Intervals hold how the two compare where that is known. It is not, so that the verdict stays open" in text
     assert ", in training, `valid`, 1×3×1080×1920 by the cold clock: the package's call is bound by the host" in text
     assert "it is confirmed at 5×1×1500×1500" in text and "it stays open at 1×3×1080×1920" in text
@@ -102,7 +102,7 @@ def test_the_compiled_package_is_a_setting_of_the_package(tmp_path):
     judged = judged_cold(report)
     assert (judged["verdict"], judged["ratio"], judged["setting"]) == ("CONFIRMED", 7.0, "through torch.compile")
     assert "the baseline is fastest through torch.compile" in judged["note"]
-    text = paragraph(report)
+    text = verdict(report)
     assert "through torch.compile where that is faster" in text and "at its best through torch.compile" in text
     assert "judged here on the package itself (fused_ssim (package)), elsewhere on `tiled`, which stands in" in text
     slower = judged_cold(package_report(run, plain=9.0, compiled=9.5))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The verdict on the published claim in one paragraph, from a report's data: for which shapes, modes and settings it
-holds, with intervals, and where it is the host's time that is compared and not the kernels'."""
+"""The verdict on the published claim in words, from a report's data: for which shapes, modes and settings it holds,
+with intervals, and where it is the host's time that is compared and not the kernels'."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _by_clock(claims: list[dict], text_of) -> str:
 def _sentence(claims: list[dict], report: dict) -> str:
     """On the claims of one mode, padding and baseline: one by one, or together where all come to the same."""
     first = claims[0]
-    text = f" In {MODES[first['mode']]}, `{first['padding']}`, against `{first['baseline']}` it "
+    text = f"In {MODES[first['mode']]}, `{first['padding']}`, against `{first['baseline']}` it "
     verdicts = [v for v in WORDS if any(c["verdict"] == v for c in claims)]
     if len(claims) > 2 and len(verdicts) == 1 and all(c["low"] is not None for c in claims):
         ends = f"[{min(c['low'] for c in claims):.3g}, {max(c['high'] for c in claims):.3g}]"
@@ -82,7 +82,7 @@ def _us(seconds: float) -> str:
 
 
 def _host(report: dict, names: set[str]) -> str:
-    """Where the wall clock is far above what the GPU does."""
+    """"" or where the wall clock is far above what the GPU does."""
     by_problem: dict[tuple, dict[str, dict]] = {}
     for row in report["rows"]:
         if row["name"] in names and not row["error"] and row["device"] == "cuda":
@@ -102,7 +102,7 @@ def _host(report: dict, names: set[str]) -> str:
         for _, name, row, busy in cases[:4]
     ]
     more = f" and {len(cases) - 4} more" if len(cases) > 4 else ""
-    return f" Launch and host dominate, not the kernel, where a call is short: {'; '.join(shown)}{more}."
+    return f"Launch and host dominate, not the kernel, where a call is short: {'; '.join(shown)}{more}."
 
 
 def _judged_on(published: list[dict]) -> str:
@@ -144,20 +144,21 @@ def _best_setting(report: dict, published: list[dict]) -> str:
     return ", ".join([*ways, "TF32 off as in the reference"])
 
 
-def paragraph(report: dict) -> str:
-    """"" where the run has nothing of the published claim."""
+def text(report: dict) -> str:
+    """A paragraph on how the claim is judged, and a list: a point for each mode, padding and baseline, and one on the
+    host. "" where the run has nothing of the published claim."""
     published = [c for c in report["claims"] if c["name"].startswith(PUBLISHED) and c["verdict"] != "NOT MEASURED"]
     if not published:
         return ""
     published = [{"measured_on": c["subject"], **c} for c in published]
     least, most = published[0]["range"]
-    text = (
+    how = (
         f"The published claim is {least:g}–{most:g}×. It is judged here on {_judged_on(published)}, against baselines "
         f"at their best legal setting ({_best_setting(report, published)}).{_compared(published)}"
     )
     groups: dict[tuple, list[dict]] = {}
     for claim in published:
         groups.setdefault((claim["mode"], claim["padding"], claim["baseline"]), []).append(claim)
-    text += "".join(_sentence(claims, report) for claims in groups.values())
     names = {c["measured_on"] for c in published} | {c["baseline"] for c in published}
-    return text + _host(report, names)
+    points = [*(_sentence(claims, report) for claims in groups.values()), _host(report, names)]
+    return "\n".join([how, "", *(f"* {point}" for point in points if point)])

@@ -225,6 +225,11 @@ const std::vector<Definition>& definitions() {
        [](const At&) {
          return Two{0.9, 0.8};
        }},
+      {{"constant_levels", "two levels from 0 to 1, at least a tenth apart, others in each plane"},
+       [](const At& at) {
+         const double x = at.plane_random(910), y = x + 0.1 + 0.8 * at.plane_random(911);
+         return Two{x, y - std::floor(y)};
+       }},
       {{"photo_blur", "photographs, y blurred"}, {}},
       {{"photo_noise", "photographs, y with noise"}, {}},
       {{"photo_quantise", "photographs, y with coarse 8x8 cosine blocks"}, {}},

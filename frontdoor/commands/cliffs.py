@@ -3,7 +3,8 @@
 
 Times set `cliffs`, and set `unaligned` with base pointers 4, 8 and 12 bytes off alignment (bench/sets.json), each row
 verified first; then compares neighbours: padding, width, resolution, batch, channels (reports/cliffs.py has the rule
-and its reasons). --from judges what was measured before, a sweep too: result folders, samples.jsonl, report.json.
+and its reasons), and writes cliffs.md beside the samples. --from judges what was measured before, a sweep too: result
+folders, samples.jsonl, report.json.
 Exit status 1 if a row is over 1.5 times its neighbour, or misalignment costs over 15 %, or a row was wrong.
 """
 
@@ -13,10 +14,11 @@ import json
 from pathlib import Path
 
 from frontdoor import machine
-from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, say, warn
+from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, say, warn, write_whole
 
 TARGET = "bench/ssim_bench_kernels"
 OFFSETS = (0, 4, 8, 12)
+PAGE = "cliffs.md"
 EXAMPLE = """./suite cliffs
 ./suite cliffs --device cuda --out reports/out/cliffs --resume
 ./suite cliffs --from reports/out/sweep"""
@@ -44,8 +46,8 @@ def check(args):
         raise Stop(CANNOT, "cliffs: --device cuda: there is no CUDA device here")
 
 
-def _entries(path: Path) -> list[dict]:
-    """Rows of a result folder, a result stream or a report."""
+def _reports(path: Path) -> list[dict]:
+    """Of a result folder, a result stream or a report; their rows say how far off alignment they are."""
     from reports.assemble import assemble
     from reports.stream import Damaged, read
 
@@ -53,11 +55,11 @@ def _entries(path: Path) -> list[dict]:
         files = sorted(path.glob("samples*.jsonl")) or sorted(path.glob("report.json"))
         if not files:
             raise Stop(MISUSE, f"cliffs: --from {path}: neither samples.jsonl nor report.json in it")
-        return [entry for file in files if file.name != "samples.previous.jsonl" for entry in _entries(file)]
+        return [report for file in files if file.name != "samples.previous.jsonl" for report in _reports(file)]
     try:
         report = json.loads(path.read_text()) if path.suffix == ".json" else assemble(read(path))
         offset = report["environment"].get("offset_bytes") or 0
-        return [row | {"offset_bytes": offset} for row in report["rows"]]
+        return [{**report, "rows": [row | {"offset_bytes": offset} for row in report["rows"]]}]
     except (Damaged, ValueError, KeyError, TypeError, OSError) as error:
         raise Stop(MISUSE, f"cliffs: {path} holds no results: {error}") from None
 
@@ -91,7 +93,8 @@ def run(args, context):
     from reports import claims, cliffs
 
     row = claims.load()["headline"]
-    entries = [entry for path in args.sources or _measure(args, context) for entry in _entries(path)]
+    found = [report for path in args.sources or _measure(args, context) for report in _reports(path)]
+    entries = [entry for report in found for entry in report["rows"]]
     judged = cliffs.judge(entries, row)
     wrong = [e for e in entries if e["name"] == row and e.get("error")]
     for entry in wrong:
@@ -103,4 +106,9 @@ def run(args, context):
     for pair in judged.unclear:
         print(f"unclear {pair.text()}")
     print(f"{judged.counted()} pairs\n" + "\n".join(judged.verdict()))
+    if not args.sources:
+        try:
+            write_whole(args.out / PAGE, cliffs.page(judged, found[0]["environment"]))
+        except OSError as error:
+            raise Stop(WRONG, f"cliffs: {args.out / PAGE} cannot be written: {error.strerror}") from None
     return WRONG if judged.found or wrong else GOOD

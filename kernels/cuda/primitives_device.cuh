@@ -149,7 +149,6 @@ __device__ __forceinline__ void sync_roles() {
 
 /// All lanes of the warp must reach it.
 __device__ __forceinline__ void sync_warp() { __syncwarp(); }
-/// Writes before it are seen by other blocks before writes after it.
 
 /// Value of the lane `delta` above; own value beyond the last lane. Whole warp.
 template <typename T>

@@ -16,6 +16,7 @@
 #include <type_traits>
 
 #include "primitives_tensor.cuh"
+#include "stream_row.hpp"
 #include "stream_train.cuh"
 #include "stream_value.cuh"
 
@@ -115,8 +116,9 @@ Plan plan(const Problem& p, bool train) {
   return other_time < time * kSmallBlocksAreSlower ? large : small;
 }
 
-Status run(const Problem& p, const Arguments& a, bool train) {
+Status run(const Problem& p, const Arguments& a, bool train, bool pivot) {
   Plan made = plan(p, train);
+  if (!pivot) made.work.most = 0;
   made.work.x = a.x;
   made.work.y = a.y;
   const dim3 grid(static_cast<unsigned>(made.blocks));
@@ -145,16 +147,17 @@ Status run(const Problem& p, const Arguments& a, bool train) {
 
 }  // namespace
 
-Implementation stream() {
+Implementation streaming::stream_row(const std::string& name, const std::string& idea, bool pivot) {
   return {
-      .name = "stream",
-      .idea = "rows streamed, vertical sums pending in registers, gradient in the same pass",
+      .name = name,
+      .idea = idea,
       .device = kDevice,
       .tile = {kShortestTrain, kWarpColumns},
+      .centred = pivot,
       .supports = [](const Problem&, Mode) -> std::string { return ""; },
       .workspace_bytes = word_alone,
-      .value = [](const Problem& p, const Arguments& a) { return run(p, a, false); },
-      .value_and_grad = [](const Problem& p, const Arguments& a) { return run(p, a, true); },
+      .value = [pivot](const Problem& p, const Arguments& a) { return run(p, a, false, pivot); },
+      .value_and_grad = [pivot](const Problem& p, const Arguments& a) { return run(p, a, true, pivot); },
       .cost =
           [](const Problem& p, Mode mode) {
             const double n = static_cast<double>(p.elements());
@@ -162,6 +165,11 @@ Implementation stream() {
             return Cost{n * (train ? 12 : 8), n * (train ? 140 : 80), 1};
           },
   };
+}
+
+Implementation stream() {
+  return streaming::stream_row("stream", "rows streamed, vertical sums pending in registers, gradient in the same pass",
+                               true);
 }
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE

@@ -24,7 +24,7 @@ struct Work {
   int height, width, margin;       // positions closer than margin to the edge do not count
   int strip, strips, rows, pitch;  // columns of a strip, strips of a plane, rows of a strip and from strip to strip
   int first_row, first_column;     // of the first strip
-  float most;                      // that a pivot may be: four times the range of the data
+  float most;                      // that a pivot may be: four times the range of the data, or 0
 };
 
 /// A worker's next run of rows in one strip.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// tensor_portable: `tensor` without tensor copies, as it runs before compute capability 9.0 and on odd widths anywhere.
+// tensor_portable: `tensor` without tensor copies, as it runs before compute capability 9.0.
 //
 // Idea and cost: tensor_forward.cuh. 8 bytes of DRAM an element, one launch.
 // Run: ./suite test --filter tensor_portable ; ./suite profile tensor_portable

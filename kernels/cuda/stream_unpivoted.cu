@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: MIT
+// stream_unpivoted: `stream` with a pivot of zero, to see what the pivot brings.
+//
+// Idea: stream.cu. Squares are of s itself, numbers of up to 4, so E[s^2] - ms^2 loses the digits that a bright image
+// takes: on photographs the mean is off by up to 4e-6 in place of 1e-7, the gradient by up to ten times as much.
+// Cost: that of `stream`, whose kernels these are. The pivot is one addition a pixel beside 80 (140) FMA.
+// Run: ./suite test --filter stream_unpivoted ; ./suite profile stream_unpivoted
+#include "stream_row.hpp"
+
+namespace ssim::SSIM_CUDA_NAMESPACE {
+
+Implementation stream_unpivoted() {
+  return streaming::stream_row("stream_unpivoted", "as `stream`, but s is squared as it is", false);
+}
+
+}  // namespace ssim::SSIM_CUDA_NAMESPACE
