@@ -21,6 +21,7 @@ def test_confirmed_and_exceeded(tmp_path):
     text = verdict(assemble(published(tmp_path, 6.5)))
     assert "The published claim is 5–8×." in text and "stands in for the package" in text and "exceeded" not in text
     assert "\n* In training, `valid`, against `pytorch_mssim` it is confirmed at 5×1×1500×1500 6.5× [" in text
+    assert "In short: training, `valid`, over `pytorch_mssim`: confirmed at 2 of 2 (6.5×, intervals within [" in text
     assert "it is exceeded at" in verdict(assemble(published(tmp_path, 20)))
     assert "it is not reached at" in verdict(assemble(published(tmp_path, 2)))
 
@@ -28,7 +29,8 @@ def test_confirmed_and_exceeded(tmp_path):
 def test_where_the_host_decides(tmp_path):
     assert "host dominate" not in verdict(assemble(published(tmp_path, 6)))
     text = verdict(assemble(published(tmp_path, 6, wall=3)))
-    assert "Launch and host dominate" in text and "`tiled` training" in text
+    assert "Where calls are short, launch and host dominate, not the kernel.\n" in text
+    assert "\n* Launch and host dominate: " in text and "`tiled` training" in text
     assert "3000 µs by the wall clock, 1000 µs of work on the GPU" in text
 
 

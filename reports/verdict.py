@@ -12,6 +12,7 @@ PUBLISHED = "published"
 HOST_SHARE = 1.5
 WORDS = {"CONFIRMED": "is confirmed", "EXCEEDED": "is exceeded", "NOT CONFIRMED": "is not reached",
          "AMBIGUOUS": "stays open"}  # fmt: skip
+SHORT = {"CONFIRMED": "confirmed", "EXCEEDED": "exceeded", "NOT CONFIRMED": "not reached", "AMBIGUOUS": "open"}
 MODES = {"infer": "inference", "train": "training"}
 
 
@@ -52,6 +53,17 @@ def _sentence(claims: list[dict], report: dict) -> str:
     text += _settings(claims)
     stock = _over_stock(report, claims)
     return text + (f" (as a plain import leaves the baseline: {_range(stock)})." if stock else ".")
+
+
+def _in_short(claims: list[dict]) -> str:
+    """The same in a few words, without shapes."""
+    first = claims[0]
+    counts = {v: sum(c["verdict"] == v for c in claims) for v in SHORT}
+    verdicts = ", ".join(f"{SHORT[v]} at {n} of {len(claims)}" for v, n in counts.items() if n)
+    ends = [c[end] for c in claims for end in ("low", "high") if c[end] is not None]
+    within = f", intervals within [{min(ends):.3g}, {max(ends):.3g}]" if ends else ""
+    ratios = _range([c["ratio"] for c in claims])
+    return f"{MODES[first['mode']]}, `{first['padding']}`, over `{first['baseline']}`: {verdicts} ({ratios}{within})"
 
 
 def _settings(claims: list[dict]) -> str:
@@ -102,7 +114,7 @@ def _host(report: dict, names: set[str]) -> str:
         for _, name, row, busy in cases[:4]
     ]
     more = f" and {len(cases) - 4} more" if len(cases) > 4 else ""
-    return f"Launch and host dominate, not the kernel, where a call is short: {'; '.join(shown)}{more}."
+    return f"Launch and host dominate: {'; '.join(shown)}{more}."
 
 
 def _judged_on(published: list[dict]) -> str:
@@ -145,8 +157,8 @@ def _best_setting(report: dict, published: list[dict]) -> str:
 
 
 def text(report: dict) -> str:
-    """A paragraph on how the claim is judged, and a list: a point for each mode, padding and baseline, and one on the
-    host. "" where the run has nothing of the published claim."""
+    """A paragraph: how the claim is judged, and the verdicts in short; and a list: a point for each mode, padding and
+    baseline with shapes and settings, and one on the host. "" where the run has nothing of the published claim."""
     published = [c for c in report["claims"] if c["name"].startswith(PUBLISHED) and c["verdict"] != "NOT MEASURED"]
     if not published:
         return ""
@@ -159,6 +171,9 @@ def text(report: dict) -> str:
     groups: dict[tuple, list[dict]] = {}
     for claim in published:
         groups.setdefault((claim["mode"], claim["padding"], claim["baseline"]), []).append(claim)
+    how += f" In short: {'; '.join(_in_short(claims) for claims in groups.values())}."
     names = {c["measured_on"] for c in published} | {c["baseline"] for c in published}
-    points = [*(_sentence(claims, report) for claims in groups.values()), _host(report, names)]
+    host = _host(report, names)
+    how += " Where calls are short, launch and host dominate, not the kernel." if host else ""
+    points = [*(_sentence(claims, report) for claims in groups.values()), host]
     return "\n".join([how, "", *(f"* {point}" for point in points if point)])
