@@ -18,6 +18,7 @@
 // of 0, or an infinite hi beside its lo of the other sign. range_fallback.cuh takes over.
 #pragma once
 
+#include <bit>
 #include <cmath>
 #include <limits>
 
@@ -31,21 +32,28 @@ inline constexpr int kStatistics = 4;  // s, d, s^2, f d^2
 /// What d^2 is multiplied by, because small ones would lose their places among fp16's subnormals.
 inline constexpr double kFactor = 1024;
 
-/// Tensor cores cut their sums off: E[s^2] - ms^2 and E[d^2] - md^2 come out too large by about 1.5e-7 of the squared
-/// means. Determined in the emulation, with which a card agrees to 3e-8 of the mean, as what leaves photographs, their
-/// darker copies and their negatives least biased (3.5e-7 at worst). fp32 knows 0.8e-7 steps of such a scale; for d^2
-/// the right value lies between two of them, hence the two factors.
-inline constexpr double kCutOffS = 1.6e-7, kCutOffD = 2.45e-7;
-inline constexpr float kCutOffMd = 0x1.fffffcp-1f;
+/// A positive number in fp32, so many places lower.
+consteval float places_less(double value, int places) {
+  return std::bit_cast<float>(std::bit_cast<int>(static_cast<float>(value)) - places);
+}
+
+// From mean squares to squared means. Tensor cores cut their sums off: E[s^2] - ms^2 and E[d^2] - md^2 come out too
+// large by about 1.5e-7 of the squared means, so the mean squares' scale is lowered. fp32 has steps of 0.8e-7 there:
+// one scale for all positions would leave a bias that no mean averages out. Even rows of a group take a step, odd rows
+// two. Chosen in the emulation, with which a card agrees to 3e-8 of the mean, as what leaves photographs, their darker
+// copies and their negatives least biased (reports/lab-notes.md).
+inline constexpr double kScale = kHalfTapSum * kHalfTapSum;
+inline constexpr float kScaleOfEvenRows = places_less(kScale, 1), kScaleOfOddRows = places_less(kScale, 2);
+SSIM_HOST_DEVICE constexpr float lowered_scale(int row) { return row % 2 == 0 ? kScaleOfEvenRows : kScaleOfOddRows; }
 
 /// Constants of SSIM in the units of the statistics, which all carry the square of the sum of the weights.
 struct StatisticsParameters {
-  unsigned weights[32];      // fp16 bits of tap i, 0 from tap 11 on
-  float scale;               // of a mean, in the units of the statistics
-  float c1, c2;              // 2 C1 and 2 C2 in the scale of the squared means
-  unsigned factor;           // of d^2, fp16 bits in both halves
-  float scale_ss, scale_dd;  // from the scales of E[s^2] and factor * E[d^2] to that of the squared means
-  float range;               // of the data, as C1 has it
+  unsigned weights[32];  // fp16 bits of tap i, 0 from tap 11 on
+  float scale;           // of a mean, in the units of the statistics
+  float lowered[4];      // scales of E[s^2], by position; as two numbers or immediates they cost five moves a step
+  float c1, c2;          // 2 C1 and 2 C2 in the scale of the squared means
+  unsigned factor;       // of d^2, fp16 bits in both halves
+  float range;           // of the data, as C1 has it
 };
 
 /// The lane's tap. By eleven uniform loads, because one by 32 addresses goes through the constant cache 32 times.
@@ -60,14 +68,12 @@ __device__ __forceinline__ unsigned lane_tap(const StatisticsParameters& p) {
 inline StatisticsParameters statistics_parameters(const Problem& problem) {
   StatisticsParameters p{};
   for (int i = 0; i < 32; ++i) p.weights[i] = half_tap_bits(i);
-  constexpr double scale = kHalfTapSum * kHalfTapSum;
-  p.c1 = static_cast<float>(2 * scale * scale * static_cast<double>(problem.c1));
+  p.c1 = static_cast<float>(2 * kScale * kScale * static_cast<double>(problem.c1));
   const float c2 = SSIM_DEFECT(constants_fixed) ? 9e-4f : problem.c2;
-  p.c2 = static_cast<float>(2 * scale * scale * static_cast<double>(c2));
-  p.scale = static_cast<float>(scale);
-  p.scale_ss = static_cast<float>(scale * (1 - kCutOffS));
+  p.c2 = static_cast<float>(2 * kScale * kScale * static_cast<double>(c2));
+  p.scale = static_cast<float>(kScale);
   p.factor = exact_half_bits(kFactor) * 0x10001u;
-  p.scale_dd = static_cast<float>(scale * (1 - kCutOffD) / kFactor);
+  for (int i = 0; i < 4; ++i) p.lowered[i] = lowered_scale(i);
   p.range = 100 * std::sqrt(problem.c1);
   return p;
 }
@@ -213,15 +219,16 @@ class Statistics {
     }
   }
 
-  /// g is formed before anything of d comes in: added to E[s^2] - ms^2 first, C2 would drown.
+  /// At the lane's position i of a tile: columns g (0, 1) and g + 8 (2, 3), rows 2 t (0, 2) and 2 t + 1. g is formed
+  /// before anything of d comes in: added to E[s^2] - ms^2 first, C2 would drown.
   __device__ __forceinline__ Terms terms(const float (&out)[kStatistics][4], int i) const {
     const float ms = out[0][i], md = out[1][i];
     Terms t;
     t.shifted = fma(p_.scale, pivot_, ms);
     t.a = fma(t.shifted, t.shifted, SSIM_DEFECT(wrong_c1) ? p_.c2 : p_.c1);
-    t.m = md * (md * kCutOffMd);
-    t.g = fma(-ms, ms, fma(p_.scale_ss, out[2][i], p_.c2));
-    t.e = fma(p_.scale_dd, out[3][i], -t.m);
+    t.m = md * md;
+    t.g = fma(-ms, ms, fma(p_.lowered[i], out[2][i], p_.c2));
+    t.e = fma(lowered_scale(i) / static_cast<float>(kFactor), out[3][i], -t.m);
     return t;
   }
 
