@@ -225,9 +225,10 @@ const std::vector<Definition>& definitions() {
        [](const At&) {
          return Two{0.9, 0.8};
        }},
-      {{"constant_levels", "0.25 against 0.9; from the second plane on random levels, at least a tenth apart"},
+      {{"constant_levels",
+        "0.25 against 0.9 in the first plane by every other seed, else random levels, at least a tenth apart"},
        [](const At& at) {
-         if (at.plane == 0) return Two{0.25, 0.9};  // about the worst
+         if (at.plane == 0 && at.seed % 2 == 0) return Two{0.25, 0.9};  // about the worst of tensor cores
          const double x = at.plane_random(910), y = x + 0.1 + 0.8 * at.plane_random(911);
          return Two{x, y - std::floor(y)};
        }},
