@@ -171,7 +171,7 @@ const Line kComposed[] = {
     {"flat",             {1.5e-4, 2e-3, 6e-3, kUnit}},
     {"edges",            {3e-4, 2e-3, 2e-2, kUnit}},
     {"constant_unequal", {4e-4, 3e-5, 4e-2, kUnit}},
-    {"constant_levels",  {1e-3, 3e-5, 0, 6e-3}},
+    {"constant_levels",  {2.4e-3, 3e-5, 0, 6e-3}},
     {"photo_blur",       {8e-5, 1.5e-3, 8e-3, kUnit}},
     {"photo_noise",      {2e-5, 2e-4, 1.5e-3, kUnit}},
     {"photo_quantise",   {8e-5, 6e-4, 2.1e-2, kUnit}},
