@@ -10,9 +10,7 @@ from reports.claims import PACKAGE
 PUBLISHED = "published"
 # A call that takes this much longer by the wall clock than the GPU works on it is decided by the host.
 HOST_SHARE = 1.5
-WORDS = {"CONFIRMED": "is confirmed", "EXCEEDED": "is exceeded", "NOT CONFIRMED": "is not reached",
-         "AMBIGUOUS": "stays open"}  # fmt: skip
-SHORT = {"CONFIRMED": "confirmed", "EXCEEDED": "exceeded", "NOT CONFIRMED": "not reached", "AMBIGUOUS": "open"}
+WORDS = {"CONFIRMED": "confirmed", "EXCEEDED": "exceeded", "NOT CONFIRMED": "not reached", "AMBIGUOUS": "open"}
 MODES = {"infer": "inference", "train": "training"}
 
 
@@ -33,6 +31,10 @@ def _by_clock(claims: list[dict], text_of) -> str:
     return "; ".join(f"{shapes} by the {clock} clock" for clock, shapes in told)
 
 
+def _predicate(verdict: str) -> str:
+    return f"{'stays' if verdict == 'AMBIGUOUS' else 'is'} {WORDS[verdict]}"
+
+
 def _sentence(claims: list[dict], report: dict) -> str:
     """On the claims of one mode, padding and baseline: one by one, or together where all come to the same."""
     first = claims[0]
@@ -41,14 +43,14 @@ def _sentence(claims: list[dict], report: dict) -> str:
     if len(claims) > 2 and len(verdicts) == 1 and all(c["low"] is not None for c in claims):
         ends = f"[{min(c['low'] for c in claims):.3g}, {max(c['high'] for c in claims):.3g}]"
         ratios = _range([c["ratio"] for c in claims])
-        text += f"{WORDS[verdicts[0]]} throughout, {ratios}, all intervals within {ends}: "
+        text += f"{_predicate(verdicts[0])} throughout, {ratios}, all intervals within {ends}: "
         text += _by_clock(claims, quote.shape)
     else:
         parts = []
         for verdict in verdicts:
             of_verdict = [c for c in claims if c["verdict"] == verdict]
             shapes = _by_clock(of_verdict, lambda c: f"{quote.shape(c)} {_ratio(c)}")
-            parts.append(f"{WORDS[verdict]} at {shapes}")
+            parts.append(f"{_predicate(verdict)} at {shapes}")
         text += "; it ".join(parts)
     text += _settings(claims)
     stock = _over_stock(report, claims)
@@ -58,8 +60,8 @@ def _sentence(claims: list[dict], report: dict) -> str:
 def _in_short(claims: list[dict]) -> str:
     """The same in a few words, without shapes."""
     first = claims[0]
-    counts = {v: sum(c["verdict"] == v for c in claims) for v in SHORT}
-    verdicts = ", ".join(f"{SHORT[v]} at {n} of {len(claims)}" for v, n in counts.items() if n)
+    counts = {v: sum(c["verdict"] == v for c in claims) for v in WORDS}
+    verdicts = ", ".join(f"{WORDS[v]} at {n} of {len(claims)}" for v, n in counts.items() if n)
     ends = [c[end] for c in claims for end in ("low", "high") if c[end] is not None]
     within = f", intervals within [{min(ends):.3g}, {max(ends):.3g}]" if ends else ""
     ratios = _range([c["ratio"] for c in claims])
