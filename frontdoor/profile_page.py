@@ -13,9 +13,9 @@ TIMELINE = "Timeline of a training loop: "
 Job = tuple  # (row, mode)
 
 
-def held(out: Path, card: str, shape: str, padding: str) -> dict[Job, tuple[dict, str]]:
-    """What the page in `out` holds of this card and problem: (row, mode) to its figures and its section. Raises Stop
-    where it cannot be read."""
+def held(out: Path, card: str, shapes: dict[str, str], padding: str) -> dict[Job, tuple[dict, str]]:
+    """What the page in `out` holds of this card and each row's shape: (row, mode) to its figures and its section.
+    Raises Stop where it cannot be read."""
     try:
         record = json.loads((out / "profiles.json").read_text())
         page = (out / "profiles.md").read_text()
@@ -29,7 +29,7 @@ def held(out: Path, card: str, shape: str, padding: str) -> dict[Job, tuple[dict
     found = {}
     for entry in entries:
         title = f"{entry['name']}, {entry['mode']}"
-        if (entry["shape"], entry["padding"]) == (shape, padding) and title in sections:
+        if (entry["shape"], entry["padding"]) == (shapes.get(entry["name"]), padding) and title in sections:
             found[entry["name"], entry["mode"]] = entry, sections[title]
     return found
 

@@ -52,7 +52,7 @@ def install(monkeypatch, folder: Path, message: str = "", status: int = 1, progr
     tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
     monkeypatch.setattr(profile, "profiler", lambda name="ncu": str(tool) if name == "ncu" else None)
     monkeypatch.setattr(profile, "_program", lambda context, row, device: BUILD / program)
-    monkeypatch.setattr(profile, "_rows", lambda context, program: ["stream"])
+    monkeypatch.setattr(profile, "_rows", lambda context, program, settings="best": ["stream"])
 
 
 def arguments(folder: Path, **more):
@@ -111,10 +111,11 @@ def test_all_rows_make_a_page_that_names_its_commit(monkeypatch, tmp_path):
 
 def test_resume_keeps_what_the_page_holds_with_its_commit(monkeypatch, tmp_path):
     whole = page_of(monkeypatch, tmp_path, dirty=True)
-    monkeypatch.setattr(profile, "_rows", lambda context, program: ["naive", "stream"])
+    monkeypatch.setattr(profile, "_rows", lambda context, program, settings="best": ["naive", "stream"])
     monkeypatch.setattr(commit, "identify", lambda: ("fedcba9876543210", False))
     ran, once = [], profile._profile
-    monkeypatch.setattr(profile, "_profile", lambda c, a, row, mode: ran.append((row, mode)) or once(c, a, row, mode))
+    monkeypatch.setattr(profile, "_profile", lambda c, a, row, mode, shape: (
+        ran.append((row, mode)) or once(c, a, row, mode, shape)))  # fmt: skip
 
     again = arguments(tmp_path, row=None, all=True, resume=True)
     assert profile.run(again, Context()) == 0 and ran == [("naive", "infer"), ("naive", "train")]
@@ -131,20 +132,42 @@ def test_resume_keeps_what_the_page_holds_with_its_commit(monkeypatch, tmp_path)
     assert "0123456789abcdef" not in (tmp_path / "profiles.md").read_text()
 
 
+def test_a_baseline_is_profiled_on_one_image_of_the_batch(monkeypatch, tmp_path):
+    install(monkeypatch, tmp_path)
+    monkeypatch.setattr(profile, "BUILD", tmp_path)
+    (tmp_path / profile.KERNELS).parent.mkdir()
+    (tmp_path / profile.KERNELS).touch()
+    has = {("best", profile.ALL): ["tiled", "operator", "naive_conv"], ("best", profile.KERNELS): ["tiled"],
+           ("stock", profile.ALL): ["tiled", "naive_conv"]}  # fmt: skip
+    monkeypatch.setattr(profile, "_rows", lambda context, program, settings="best": has[
+        settings, str(program.relative_to(tmp_path))])  # fmt: skip
+    every = arguments(tmp_path, row=None, all=True, shape="16x3x8x9")
+    assert profile.run(every, Context()) == 0
+    record = json.loads((tmp_path / "profiles.json").read_text())
+    shapes = {entry["name"]: entry["shape"] for entry in record["profiles"]}
+    assert shapes == {"tiled": "16x3x8x9", "operator": "16x3x8x9", "naive_conv": "1x3x8x9"}
+    page = (tmp_path / "profiles.md").read_text()
+    assert "16x3x8x9, of which baselines take one image" in page and "--shape 1x3x8x9" in page
+
+    every.resume, ran = True, []
+    monkeypatch.setattr(profile, "_profile", lambda *job: ran.append(job))
+    assert profile.run(every, Context()) == 0 and not ran  # each is held at the shape that it is profiled at
+
+
 def test_every_row_that_is_missing_in_the_page_has_its_reason(monkeypatch, tmp_path):
     install(monkeypatch, tmp_path)
     monkeypatch.setattr(profile, "_card", lambda: "Example card, 580.1")
-    monkeypatch.setattr(profile, "_rows", lambda context, program: ["naive", "tensor", "stream"])
+    monkeypatch.setattr(profile, "_rows", lambda context, program, settings="best": ["naive", "tensor", "stream"])
     once = profile._profile
 
-    def some(context, args, row, mode):
+    def some(context, args, row, mode, shape):
         if row == "naive":
             raise profile.Failed(77, "profile: ncu did not get through:\n==ERROR== out of memory\nmore")
         if row == "tensor" and mode == "train":
             raise profile.Unsupported("value only")
         if row == "stream" and mode == "train":
             raise KeyboardInterrupt
-        return once(context, args, row, mode)
+        return once(context, args, row, mode, shape)
 
     monkeypatch.setattr(profile, "_profile", some)
     every = arguments(tmp_path, row=None, all=True)
@@ -155,9 +178,9 @@ def test_every_row_that_is_missing_in_the_page_has_its_reason(monkeypatch, tmp_p
     assert page.split("## Not profiled\n\n")[1].splitlines() == [
         "* naive, infer: ==ERROR== out of memory", "* naive, train: ==ERROR== out of memory",
         "* tensor, train: value only", "* stream, train: not reached yet, --resume goes on from here"]  # fmt: skip
-    monkeypatch.setattr(profile, "_rows", lambda context, program: ["naive", "tensor"])
+    monkeypatch.setattr(profile, "_rows", lambda context, program, settings="best": ["naive", "tensor"])
     assert profile.run(every, Context()) == 1  # something was profiled, but not all that could be
-    monkeypatch.setattr(profile, "_rows", lambda context, program: ["naive"])
+    monkeypatch.setattr(profile, "_rows", lambda context, program, settings="best": ["naive"])
     assert profile.run(every, Context()) == 77
 
 

@@ -93,15 +93,25 @@ def _elements(text: str) -> int:
     return batch * channels * height * width
 
 
-def _rows(context, program: Path) -> list[str]:
-    """CUDA rows that a program has, in its order."""
+def _rows(context, program: Path, settings: str = "best") -> list[str]:
+    """CUDA rows that a program has and times with these settings, in its order."""
     done = subprocess.run(
-        [str(program), "--device", "cuda", "--set", "claim", "--list"],
+        [str(program), "--device", "cuda", "--set", "claim", "--settings", settings, "--list"],
         capture_output=True,
         text=True,
         env=context.environment(),
     )
     return list(dict.fromkeys(line.split(":")[1] for line in done.stdout.splitlines() if line.count(":") >= 5))
+
+
+def _shapes(context, rows: list[str], text: str) -> dict[str, str]:
+    """The shape at which --all profiles each row. A baseline makes dozens of launches, each of which the profiler
+    replays a dozen times with all of its memory put back between, minutes for a batch of 16: one image of it will do.
+    Baselines are the rows that have stock settings and need LibTorch."""
+    small = BUILD / KERNELS
+    stock = set(_rows(context, BUILD / ALL, "stock")) - set(_rows(context, small)) if small.exists() else set()
+    image = re.sub(r"^\d+", "1", text)
+    return {row: image if row in stock else text for row in rows}
 
 
 def _program(context, row: str, device: str) -> Path:
@@ -112,8 +122,8 @@ def _program(context, row: str, device: str) -> Path:
     return small if device == "cuda" and small.exists() and row in _rows(context, small) else whole
 
 
-def _bench(program: Path, args, row: str, mode: str) -> list[str]:
-    command = [str(program), "--device", args.device, "--profile", row, "--shape", args.shape, "--mode", mode]
+def _bench(program: Path, args, row: str, mode: str, shape: str) -> list[str]:
+    command = [str(program), "--device", args.device, "--profile", row, "--shape", shape, "--mode", mode]
     return [*command, "--padding", args.padding]
 
 
@@ -123,16 +133,16 @@ def _model(output: str) -> dict | None:
     return json.loads(found[1]) if found else None
 
 
-def _profile(context, args, row: str, mode: str) -> dict:
+def _profile(context, args, row: str, mode: str, shape: str) -> dict:
     """One row under Nsight Compute: command, kernels, cost, source lines or why there are none."""
     from frontdoor import profile_lines
     from frontdoor.ncu import METRICS, read_csv
 
-    result = args.out / f"{row}-{args.shape}-{mode}-{args.padding}.ncu-rep"
+    result = args.out / f"{row}-{shape}-{mode}-{args.padding}.ncu-rep"
     program = _program(context, row, "cuda")
-    bench = _bench(program, args, row, mode)
+    bench = _bench(program, args, row, mode, shape)
     # The range is a push/pop one: ncu wants the trailing slash.
-    include = f"ssim@{row}:{args.shape}-{mode}-{args.padding}:profile/"
+    include = f"ssim@{row}:{shape}-{mode}-{args.padding}:profile/"
     what = ["--nvtx-include", include, "--set", "full"]
     if program == BUILD / ALL:
         # LibTorch launches a backward from a thread of autograd's own, where no range of ours is pushed; what lies
@@ -219,13 +229,15 @@ def _page(context, args, timeline: str) -> int:
     card = _card()
     head = ["# Profiles of every CUDA row", ""]
     head += [
-        f"{card}; {args.shape}, padding {args.padding}. Nsight Compute, clocks left alone (`--clock-control none`): "
-        "its times drift with the card's boost and are no figure of a report.",
+        f"{card}; {args.shape}, of which baselines take one image, padding {args.padding}. Nsight Compute, clocks left "
+        "alone (`--clock-control none`): its times drift with the card's boost and are no figure of a report.",
         "",
     ]
     head += [timeline or profile_page.timeline(args.out, profiler("nsys") is not None), ""]
-    jobs = [(row, mode) for row in _rows(context, BUILD / ALL) for mode in ("infer", "train")]
-    done = profile_page.held(args.out, card, args.shape, args.padding) if args.resume else {}
+    rows = _rows(context, BUILD / ALL)
+    shapes = _shapes(context, rows, args.shape)
+    jobs = [(row, mode) for row in rows for mode in ("infer", "train")]
+    done = profile_page.held(args.out, card, shapes, args.padding) if args.resume else {}
     todo = [job for job in jobs if job not in done]
     reasons: dict[tuple[str, str], str] = {}
     failed: list[int] = []
@@ -234,11 +246,11 @@ def _page(context, args, timeline: str) -> int:
     begin = time.monotonic()
     for number, (row, mode) in enumerate(todo):
         try:
-            found = _profile(context, args, row, mode)
+            found = _profile(context, args, row, mode, shapes[row])
             told = ncu.section(f"{row}, {mode}", f"Commit {known}.", found["command"], found["kernels"],
-                               _elements(args.shape), found["cost"], found["lines"], found["no_lines"])  # fmt: skip
-            about = {"name": row, "mode": mode, "padding": args.padding, "shape": args.shape, "commit": known}
-            done[row, mode] = about | ncu.figures(found["kernels"], _elements(args.shape)), told
+                               _elements(shapes[row]), found["cost"], found["lines"], found["no_lines"])  # fmt: skip
+            about = {"name": row, "mode": mode, "padding": args.padding, "shape": shapes[row], "commit": known}
+            done[row, mode] = about | ncu.figures(found["kernels"], _elements(shapes[row])), told
         except Unsupported as reason:
             reasons[row, mode] = str(reason)
         except Failed as error:  # of one row; the others may do
@@ -270,7 +282,7 @@ def run(args, context):
     if not args.row:
         return GOOD
     if args.device == "cpu":
-        command = _bench(_program(context, args.row, "cpu"), args, args.row, args.mode)
+        command = _bench(_program(context, args.row, "cpu"), args, args.row, args.mode, args.shape)
         probe = subprocess.run(command, env=context.environment(), capture_output=True, text=True)
         if probe.returncode:
             raise Stop(probe.returncode, f"profile: {probe.stderr.strip().splitlines()[-1]}")
@@ -283,7 +295,7 @@ def run(args, context):
             return CANNOT
         return GOOD
     try:
-        found = _profile(context, args, args.row, args.mode)
+        found = _profile(context, args, args.row, args.mode, args.shape)
     except Unsupported as reason:
         raise Stop(MISUSE, f"profile: {reason}") from None
     print(ncu.table(found["kernels"], _elements(args.shape), found["cost"], found["lines"],
