@@ -13,7 +13,7 @@ inline constexpr int kMostResident = 3;  // blocks of four warps on a multiproce
 /// are one that is as wide (kStrips = 1).
 template <int kBoxes, int kStages, int kAskers, int kStrips>
 struct TensorRing {
-  static_assert(kAskers == 1 || kAskers == 4);
+  static_assert(kRowMaps % kAskers == 0);
 
   Stage<kBoxes> stage[kStages];
   Mbarrier full[kStages], empty[kStages];
@@ -76,14 +76,20 @@ struct TensorRing {
                                       const Cursor<kStrips>& at) {
     mbarrier_arrive_expect(full[slot], sizeof(Stage<kBoxes>) / kAskers);
     if constexpr (AnyMaps::kRowsApart) {
-      static_assert(kAskers > 1);
-      const int j = part;  // rows j and j + 4
-      for (int i = 0; i < kBoxes; ++i) {
-        const Place place = at.place_of_box(i);
-        const std::int64_t first = static_cast<std::int64_t>(place.plane) * height + at.row + j;
-        const int map = static_cast<int>(first) & 3, row = static_cast<int>(first >> 2), column = place.column;
-        copy_box(stage[slot].x[i][2 * j], maps.x[map], 0, row, column, full[slot]);
-        copy_box(stage[slot].y[i][2 * j], maps.y[map], 0, row, column, full[slot]);
+      const auto ask_rows = [&](int j) {  // j and j + 4
+        for (int i = 0; i < kBoxes; ++i) {
+          const Place place = at.place_of_box(i);
+          const std::int64_t first = static_cast<std::int64_t>(place.plane) * height + at.row + j;
+          const int map = static_cast<int>(first) & (kRowMaps - 1), row = static_cast<int>(first >> 2);
+          copy_box(stage[slot].x[i][2 * j], maps.x[map], 0, row, place.column, full[slot]);
+          copy_box(stage[slot].y[i][2 * j], maps.y[map], 0, row, place.column, full[slot]);
+        }
+      };
+      if constexpr (kAskers == kRowMaps) {
+        ask_rows(part);
+      } else {
+#pragma unroll 1
+        for (int j = part; j < kRowMaps; j += kAskers) ask_rows(j);
       }
     } else {
       static_assert(kAskers == 1);

@@ -68,7 +68,7 @@ class ForwardWarp {
     return some ? ballot(here().counts == 15) != 0xffffffffu : ballot(here().counts != 0) == 0;
   }
 
-  template <int kSlot, bool kOutput, typename AnyFeed>
+  template <Turn kTurn, bool kOutput, typename AnyFeed>
   __device__ __forceinline__ void step(AnyFeed& feed, const Zeros& zeros) {
     const auto& stage = feed.acquire();
     const auto pixels = [&] {
@@ -78,7 +78,7 @@ class ForwardWarp {
         return pixels_of(stage);
       }
     };
-    statistics_.step<kSlot, kOutput, true>(
+    statistics_.step<kTurn, kOutput, true>(
         pixels(), [&](unsigned zero) { feed.release(zero); },
         [&](int tile, float(&out)[kStatistics][4]) {
           const int rows = here().rows_left;
@@ -210,12 +210,12 @@ __device__ __forceinline__ double forward(const ForwardParameters<Feed>& p, Feed
         feed.release(0);
       }
     } else {
-      warp.template step<0, false>(feed, memory.zeros);
-      warp.template step<1, false>(feed, memory.zeros);
+      warp.template step<Turn::first, false>(feed, memory.zeros);
+      warp.template step<Turn::second, false>(feed, memory.zeros);
       for (int left = segment.outputs;;) {
-        warp.template step<0, true>(feed, memory.zeros);
+        warp.template step<Turn::first, true>(feed, memory.zeros);
         if (--left == 0) break;
-        warp.template step<1, true>(feed, memory.zeros);
+        warp.template step<Turn::second, true>(feed, memory.zeros);
         warp.flush();
         if (--left == 0) break;
       }

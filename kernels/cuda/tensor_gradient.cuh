@@ -31,19 +31,14 @@ class GradientWarp {
     for (int i = kEarly; i < kTrainStages; ++i) load();
     Segment segment;
     for (int done = 0; next_segment(p_.plan, done, segment);) {
-      begin(segment);
-      if (kTails<AnyMaps> && uniform(columns_) <= 0) {  // of lane 0, whose are the first
+      if (!begin(segment)) {
         pass(segment);
         continue;
       }
-      step<0, false>();
-      step<1, false>();
-      for (int left = segment.outputs;;) {
-        step<0, true>();
-        if (--left == 0) break;
-        step<1, true>();
-        if (--left == 0) break;
-      }
+      step<false>();
+      step<false>();
+#pragma unroll 1
+      for (int left = segment.outputs; left > 0; --left) step<true>();
       release_last();
       if (ballot(!is_finite(check_)) != 0) note(memory_, own().index);
     }
@@ -59,14 +54,13 @@ class GradientWarp {
     if (!AnyMaps::kWhole) return own % kWarpsOfStrip<AnyMaps> == kWarpsOfStrip<AnyMaps> - 1;
     return own % kWarpsOfStrip<AnyMaps> * kTilesOfWarp * 16 + 16 >= p_.width;
   }
-  /// The warp with a tile less has the time to; four times the copies are for one warp on each scheduler.
   __device__ __forceinline__ static bool loads() { return part() >= 0; }
+  /// Its number of those that have images loaded (kTrainAskers); negative: it does not.
   __device__ __forceinline__ static int part() { return uniform(warp()) - (kGradientWarps - kTrainAskers<AnyMaps>); }
-  /// Stages of images: each segment has so many more than of fields.
-  __device__ __forceinline__ unsigned used() { return taken_ + static_cast<unsigned>(kTrainLead * own().index); }
   __device__ __forceinline__ GradientConstants& own() { return memory_.constants[warp()]; }
 
-  __device__ __forceinline__ void begin(const Segment& segment) {
+  /// False where there is nothing to do, because all columns are outside of the image or another warp's.
+  __device__ __forceinline__ bool begin(const Segment& segment) {
     const int lane = threadIdx.x % 32;
     const Place place = place_of_warp<AnyMaps>(p_, segment.strip, warp());
     const bool any = place.plane < p_.plan.planes;
@@ -78,20 +72,23 @@ class GradientWarp {
     }
     check_ = any && (sample.bright || (sample.dark && !SSIM_DEFECT(dark_ignored))) ? kNotFinite : 0;
     sync_warp();
-    for (auto& slot : pending_) {
-      for (auto& tile : slot) {
-        for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
-      }
+    for (auto& tile : pending_) {
+      for (auto& rows : tile) rows.begin();
     }
     const int column = place.column + warp() % kWarpsOfStrip<AnyMaps> * kTilesOfWarp * 16 + lane / 4 * 2;
     const int row = segment.first * kGroup + lane % 4;
     const bool others =
         warp() % kWarpsOfStrip<AnyMaps> * kTilesOfWarp * 16 < skipped_of_warp<AnyMaps>(p_, segment.strip, warp());
-    columns_ = any && !others ? p_.width - column : 0;
-    rows_ = p_.height - row;
+    const int columns = any && !others ? p_.width - column : 0;
+    if constexpr (kRowsApart) {
+      columns_ = columns;
+    } else {
+      rows_ = (p_.height - row) * kRow + (columns > 0 ? 1 : 0) + (columns > 16 ? 2 : 0);
+    }
     const std::int64_t row_of_all = static_cast<std::int64_t>(place.plane) * p_.height + row;
     out_ = p_.grad_x + row_of_all * p_.width + column;
     row_ = PackedShiftedRow(shifted_row(p_.maps, place.plane, p_.height, p_.width, row, 0));
+    return !kTails<AnyMaps> || uniform(columns) > 0;  // of lane 0, whose are the first
   }
 
   /// The steps of a segment for columns that are all outside.
@@ -101,7 +98,7 @@ class GradientWarp {
       const unsigned slot = taken_ % kFieldStages;
       mbarrier_wait(memory_.full[slot], taken_ / kFieldStages & 1);
       if (threadIdx.x % 32 == 0) mbarrier_arrive(memory_.empty[slot]);
-      release(used());
+      release(used_++);
       ++taken_;
     }
     release_last();
@@ -109,11 +106,11 @@ class GradientWarp {
 
   /// The last groups of a segment's images have no gradient here.
   __device__ __forceinline__ void release_last() {
-    for (int i = 0; i < kTrainLead; ++i) release(used() + i);
+    for (int i = 0; i < kTrainLead; ++i) release(used_++);
   }
 
-  /// Takes the next 8 rows of fields into slot kSlot; with kOutput writes the gradient of the 8 rows before them.
-  template <int kSlot, bool kOutput>
+  /// Takes the next 8 rows of fields; with kOutput writes the gradient of the 8 rows before them.
+  template <bool kOutput>
   __device__ __forceinline__ void step() {
     const unsigned slot = taken_ % kFieldStages;
     const int thread = current_thread(), lane = thread % 32, first_tile = (thread / 32 - kFieldWarps) * kTilesOfWarp;
@@ -123,7 +120,7 @@ class GradientWarp {
     // Box 1 begins with a tile of its own. A box begins kReach columns before its first fields.
     const int box = first_tile >= kBoxColumns / 16 ? 1 : 0;
     const int column = first_tile * 16 - box * kBoxColumns + kReach + kBefore<AnyMaps> + lane / 4 * 2;
-    const float* pixels = &memory_.images.stage[used() % kTrainStages].x[box][stage_row<kRowsApart>(lane % 4)][column];
+    const float* pixels = &memory_.images.stage[used_ % kTrainStages].x[box][stage_row<kRowsApart>(lane % 4)][column];
     mbarrier_wait(memory_.full[slot], taken_ / kFieldStages & 1);
 #pragma unroll
     for (int tile = 0; tile < kTilesOfWarp; ++tile) {
@@ -141,14 +138,17 @@ class GradientWarp {
       // The last tile of box 0 may lie in box 1 too, where shifted rows do not end before it does.
       if (kRowsApart && !AnyMaps::kWhole && AnyMaps::kStrips == 1 && first_tile + tile == kBoxColumns / 16 - 1)
         from += kGroup * kLoadColumns - kBoxColumns;
+      if (kOutput) {
+        for (int i = 0; i < kFields; ++i) {
+          pending_[tile][i].template complete<Turn::single, true>(parts[i], weights_.vertical);
+        }
+        for (int i = 0; i < kFields; ++i) {
+          const int field = (i + 1) % kFields;  // q, r, F
+          add_field(grad, pending_[tile][field].template above<Turn::single>(), field, from);
+        }
+      }
       for (int i = 0; i < kFields; ++i) {
-        const int field = (i + 1) % kFields;  // q, r, F
-        float(&done)[4] = pending_[kSlot][tile][field];
-        if (kOutput) add_rows(done, parts[field], weights_.vertical[2]);
-        add_rows(pending_[1 - kSlot][tile][field], parts[field], weights_.vertical[1]);
-        if (kOutput) add_field(grad, done, field, from);
-        for (float& v : done) v = 0;
-        add_rows(done, parts[field], weights_.vertical[0]);
+        pending_[tile][i].template move_on<Turn::single>(parts[i], weights_.vertical);
       }
       if (kOutput) write(tile, grad);
     }
@@ -158,11 +158,11 @@ class GradientWarp {
       if (kRowsApart) {
         row_.advance();
       } else {
-        rows_ -= kGroup;
+        rows_ -= kGroup * kRow;
       }
       out_ += static_cast<std::int64_t>(kGroup) * p_.width;
     }
-    release(used());
+    release(used_++);
     ++taken_;
   }
 
@@ -214,15 +214,15 @@ class GradientWarp {
   }
 
   __device__ __forceinline__ void write(int tile, const float (&grad)[4]) {
-    const int rows = kRowsApart ? p_.height - row_.row() : rows_;
     for (int j = 0; j < 2; ++j) {
       check_ = fma(grad[j], 0.0f, check_);
       check_ = fma(grad[2 + j], 0.0f, check_);
       float* const to = out_ + static_cast<std::int64_t>(4 * j) * p_.width + tile * 16;
       if constexpr (kRowsApart) {
+        const int rows = p_.height - row_.row();
         if (4 * j < rows && tile * 16 < columns_) *to = grad[j];
         if (4 * j < rows && tile * 16 + 1 < columns_) to[1] = grad[2 + j];
-      } else if (4 * j < rows && tile * 16 < columns_) {
+      } else if (rows_ >= (4 * j + 1) * kRow && rows_ & 1 << tile) {
         *reinterpret_cast<float2*>(to) = {grad[j], grad[2 + j]};  // both are inside: widths are multiples of 4
       }
     }
@@ -243,12 +243,15 @@ class GradientWarp {
   const TrainParametersWith<AnyMaps>& p_;
   TrainMemory<AnyMaps>& memory_;
   Weights<Order::fields> weights_;
-  float pending_[2][kTilesOfWarp][kFields][4];  // [slot][tile][field]
-  float* out_ = nullptr;                        // the lane's first gradient of the step
-  int columns_ = 0, rows_ = 0;                  // of the image from there on
+  PendingRows pending_[kTilesOfWarp][kFields];
+  float* out_ = nullptr;  // the lane's first gradient of the step
+  // What there is of the image from there on. Where rows are not apart one number has it all: rows times kRow, and a
+  // bit for each tile that is inside.
+  static constexpr int kRow = 1 << kTilesOfWarp;
+  int columns_ = 0, rows_ = 0;
   float check_ = 0;
   PackedShiftedRow row_;
-  unsigned taken_ = 0;
+  unsigned taken_ = 0, used_ = 0;  // stages of fields, and of images: each segment has more of these
 };
 
 }  // namespace ssim::SSIM_CUDA_NAMESPACE::tensor_cores

@@ -45,10 +45,57 @@ __device__ __forceinline__ void square(const Split& v, Split& out, unsigned fact
   }
 }
 
-/// sum += T * vertical weights: one product of depth 16 takes the hi and the lo of 8 rows.
-__device__ __forceinline__ void add_rows(float (&sum)[4], const Split& t, const unsigned (&weights)[2]) {
-  multiply_add(sum, {t.hi[0], t.hi[1], t.lo[0], t.lo[1]}, weights);
+/// sum = before + T * vertical weights: one product of depth 16 takes the hi and the lo of 8 rows.
+__device__ __forceinline__ void add_rows(float (&sum)[4], const Split& t, const unsigned (&weights)[2],
+                                         const float (&before)[4]) {
+  mma_m16n8k16(sum, {t.hi[0], t.hi[1], t.lo[0], t.lo[1]}, weights, before);
 }
+
+/// Where a step finds the sums that are not complete. A loop over two steps takes turns, `first` and `second`, and each
+/// sum stays where it is. In a loop over single ones they move on, which costs nothing, because a product may write
+/// its sum elsewhere than where it found it; but only after the complete one has been used, and that hides less.
+enum class Turn { first, second, single };
+
+/// Sums of two groups of rows: of the group above, which the next rows complete, and of the last one.
+struct PendingRows {
+  float sum[2][4];
+
+  __device__ __forceinline__ void begin() {
+    for (auto& rows : sum) rows[0] = rows[1] = rows[2] = rows[3] = 0;
+  }
+
+  /// That of the group above.
+  template <Turn kTurn>
+  __device__ __forceinline__ float (&above())[4] {
+    return sum[kTurn == Turn::second];
+  }
+
+  /// The next rows complete it, if kOutput.
+  template <Turn kTurn, bool kOutput>
+  __device__ __forceinline__ void complete(const Split& t, const unsigned (&vertical)[3][2]) {
+    if (kOutput) add_rows(above<kTurn>(), t, vertical[2], above<kTurn>());
+    if (kTurn != Turn::single) add_rows(own<kTurn>(), t, vertical[1], own<kTurn>());
+  }
+
+  /// It has been used, and the next rows are the last.
+  template <Turn kTurn>
+  __device__ __forceinline__ void move_on(const Split& t, const unsigned (&vertical)[3][2]) {
+    float none[4];
+    for (int i = 0; i < 4; ++i) none[i] = SSIM_DEFECT(stale_pending) ? above<kTurn>()[i] : 0;
+    if (kTurn == Turn::single) {
+      add_rows(above<kTurn>(), t, vertical[1], own<kTurn>());
+      add_rows(own<kTurn>(), t, vertical[0], none);
+    } else {
+      add_rows(above<kTurn>(), t, vertical[0], none);
+    }
+  }
+
+ private:
+  template <Turn kTurn>
+  __device__ __forceinline__ float (&own())[4] {
+    return sum[kTurn != Turn::second];
+  }
+};
 
 /// Which image columns and rows the indices of a product stand for. A lane is g = lane / 4, t = lane % 4.
 ///

@@ -36,6 +36,8 @@ struct Maps {
   }
 };
 
+inline constexpr int kRowMaps = 4;
+
 /// Of others. Four rows always are a multiple, so rows 0, 4, 8 ... of all planes are one map, rows 1, 5, 9 ... the
 /// next; each begins up to three floats, its shift, before its first row. A copy begins at a multiple of 16 bytes of
 /// its map (or it is an illegal instruction), so in shared memory too rows are shifted. What a copy cannot know is left
@@ -44,11 +46,11 @@ struct RowMaps {
   static constexpr bool kRowsApart = true;
   static constexpr int kStrips = 1;
   static constexpr bool kWhole = false;
-  TensorMap x[4], y[4];
+  TensorMap x[kRowMaps], y[kRowMaps];
   int shift_x, shift_y;  // of row 0
 
   __device__ __forceinline__ void prefetch() const {
-    for (int i = 0; i < 4; ++i) {
+    for (int i = 0; i < kRowMaps; ++i) {
       prefetch_map(x[i]);
       prefetch_map(y[i]);
     }

@@ -173,17 +173,15 @@ class Statistics {
   /// At the top of a strip or of a part of one.
   __device__ __forceinline__ void begin(const Sample& sample) {
     pivot_ = sample.pivot;
-    for (auto& slot : pending_) {
-      for (auto& tile : slot) {
-        for (auto& sum : tile) sum[0] = sum[1] = sum[2] = sum[3] = 0;
-      }
+    for (auto& tile : pending_) {
+      for (auto& rows : tile) rows.begin();
     }
   }
 
-  /// Takes the next 8 rows into slot kSlot; with kOutput calls output(tile, statistics) for the 8 rows before them.
+  /// Takes the next 8 rows; with kOutput calls output(tile, statistics) for the 8 rows before them.
   /// release(zero) is called when the stage has been read (TensorRing::release), or without kLast, where other warps
   /// keep the stage for longer, when its pixels have been asked for.
-  template <int kSlot, bool kOutput, bool kLast, typename AnyPixels, typename Release, typename Output>
+  template <Turn kTurn, bool kOutput, bool kLast, typename AnyPixels, typename Release, typename Output>
   __device__ __forceinline__ void step(const AnyPixels& pixels, Release release, Output output) {
     float sums[2][kStatistics][4] = {};
 #pragma unroll
@@ -201,19 +199,18 @@ class Statistics {
         for (int i = 0; i < kStatistics; ++i) multiply_add(sums[tile][i], w, operands[i].hi);
       }
     }
-    // pending_[kSlot] is the group above, which this one completes; pending_[1 - kSlot] this one's own.
 #pragma unroll
     for (int tile = 0; tile < 2; ++tile) {
       Split parts[kStatistics];
+      float done[kStatistics][4];
       for (int i = 0; i < kStatistics; ++i) {
         split(sums[tile][i], parts[i], weights_.minus_identity);
-        if (kOutput) add_rows(pending_[kSlot][tile][i], parts[i], weights_.vertical[2]);
-        add_rows(pending_[1 - kSlot][tile][i], parts[i], weights_.vertical[1]);
+        pending_[tile][i].template complete<kTurn, kOutput>(parts[i], weights_.vertical);
+        for (int j = 0; j < 4; ++j) done[i][j] = pending_[tile][i].template above<kTurn>()[j];
       }
-      if (kOutput) output(tile, pending_[kSlot][tile]);
+      if (kOutput) output(tile, done);
       for (int i = 0; i < kStatistics; ++i) {
-        for (float& v : pending_[kSlot][tile][i]) v = SSIM_DEFECT(stale_pending) ? v : 0;
-        add_rows(pending_[kSlot][tile][i], parts[i], weights_.vertical[0]);
+        pending_[tile][i].template move_on<kTurn>(parts[i], weights_.vertical);
       }
       if (kLast && tile == 1) release(parts[1].hi[1] & p_.weights[31]);  // d: of both images
     }
@@ -260,7 +257,7 @@ class Statistics {
 
   const StatisticsParameters& p_;
   Weights<Order::pixels> weights_;
-  float pending_[2][2][kStatistics][4];  // [slot][tile][statistic]
+  PendingRows pending_[2][kStatistics];  // [tile][statistic]
   float pivot_;                          // taken from s
 };
 
