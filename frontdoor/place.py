@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,3 +51,20 @@ def write_whole(path: Path, text: str) -> None:
     except OSError:
         part.unlink(missing_ok=True)
         raise
+
+
+def check_writable(flag: str, given: Path, folder: Path | None = None) -> None:
+    """Makes folder (`given`, if there is none) and leaves nothing in it. Raises Stop where nothing can be written
+    there, or to the file `given`: said before anything is built and timed. flag: the command and its flag, for the
+    message."""
+    folder = folder or given
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # A name of its own, for the processes of a sharded run try the same folder at the same time.
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".writable-") as probe:
+            probe.write(b"\0" * 65536)
+            probe.flush()
+        if given.is_file():
+            given.open("a").close()
+    except OSError as error:
+        raise Stop(MISUSE, f"{flag} {given} cannot be written: {error.strerror or error}") from None

@@ -5,13 +5,14 @@ that it hit."""
 import argparse
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from frontdoor import error_rates, main, paired
 from frontdoor.commands import gate
-from frontdoor.place import MISUSE, ROOT, WRONG, Stop
+from frontdoor.place import MISUSE, ROOT, WRONG, Stop, check_writable
 from reports import error_rates as records
 
 FULL = Path("/dev/full")  # every write to it fails with ENOSPC
@@ -35,6 +36,12 @@ def test_a_place_that_cannot_be_written_is_misuse_before_anything_is_built(tmp_p
     with pytest.raises(Stop, match=f"gate: {flag} .*file.* cannot be written") as stopped:
         checked(*(a.format(tmp_path) for a in arguments))
     assert stopped.value.status == MISUSE
+
+
+def test_two_processes_may_try_the_same_folder_at_once(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: check_writable("report: --out", tmp_path / "out"), range(400)))
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_a_place_that_can_be_written_is_left_as_it_was(tmp_path):

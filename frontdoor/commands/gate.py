@@ -16,7 +16,7 @@ from pathlib import Path
 
 from frontdoor import machine
 from frontdoor.options import regex
-from frontdoor.place import CANNOT, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn, write_whole
+from frontdoor.place import CANNOT, MISUSE, ROOT, STATE, WRONG, Stop, check_writable, relative, say, warn, write_whole
 
 EXAMPLE = """./suite gate HEAD~1                    # is what I have here slower than the commit before?
 ./suite gate v0.1 HEAD --set smoke --filter ':train:'
@@ -123,26 +123,13 @@ def check(args):
     if args.device == "cuda" and not machine.have_driver() and not _files(args) and not args.pack:
         raise Stop(CANNOT, "gate: --device cuda: there is no CUDA device here")
     if args.error_rates:
-        _probe("--record", args.record.parent, args.record)
+        check_writable("gate: --record", args.record, args.record.parent)
     if args.base and not _files(args):
         from frontdoor import trees
 
         for name in filter(None, (args.base, args.head)):
             trees.find("gate", name)
-        _probe("--out", args.out, args.out)
-
-
-def _probe(flag: str, folder: Path, given: Path) -> None:
-    """Raises Stop where nothing can be written there: said now, not when both sides have been built and timed."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.write_bytes(b"\0" * 65536)
-        probe.unlink()
-        if given.is_file():
-            given.open("a").close()
-    except OSError as error:
-        raise Stop(MISUSE, f"gate: {flag} {given} cannot be written: {error.strerror or error}") from None
+        check_writable("gate: --out", args.out)
 
 
 def _judge(args, base_file: Path, head_file: Path):

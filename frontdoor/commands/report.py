@@ -24,7 +24,7 @@ from pathlib import Path
 from frontdoor import machine, shard
 from frontdoor.commands import check as own
 from frontdoor.options import regex
-from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
+from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, check_writable, relative, say, warn
 
 TARGETS = ["bench/ssim_bench"]
 EXAMPLE = """./suite report
@@ -103,13 +103,7 @@ def check(args):
         raise Stop(CANNOT, "report: --device cuda: there is no CUDA device here")
     if args.library:
         args.library, args.name = own.library_row(args.library, args.name)
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        probe = args.out / ".writable"
-        probe.write_bytes(b"\0" * 65536)
-        probe.unlink()
-    except OSError as error:
-        raise Stop(MISUSE, f"report: --out {args.out} cannot be written: {error.strerror or error}") from None
+    check_writable("report: --out", args.out)
     if args.resume:
         _earlier(args.out / SAMPLES)
 
