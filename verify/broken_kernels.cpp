@@ -75,6 +75,27 @@ __global__ void misaligned_vector(const float* in, float* out) {
   out[threadIdx.x] = four->v[0] + four->v[3];
 }
 
+__global__ void unwaited_read(const float* in, float* out) {
+  let_next_begin();
+  const float value = in[threadIdx.x];
+  wait_for_kernels_before();
+  out[threadIdx.x] = value;
+}
+
+__global__ void unwaited_return(const float* in, float* out) {
+  if (threadIdx.x >= 32) return;
+  wait_for_kernels_before();
+  out[threadIdx.x] = in[threadIdx.x];
+}
+
+__global__ void waited(const float* in, float* out) {
+  let_next_begin();
+  float* own = shared<Row>().value;
+  own[threadIdx.x] = 1;
+  wait_for_kernels_before();
+  out[threadIdx.x] = in[threadIdx.x] + own[threadIdx.x];
+}
+
 // ---- barriers and collectives ---------------------------------------------------------------------------------------
 
 __global__ void barrier_in_branch(float* out) {
@@ -446,6 +467,13 @@ Status with_copy(const char* name, int threads, std::size_t bytes) {
   return run(name, kKernel, 3, threads, bytes, static_cast<const float*>(in), static_cast<float*>(out));
 }
 
+template <void (*kKernel)(const float*, float*)>
+Status launched_early(const char* name) {
+  const Floats in(64), out(64);
+  return launch<Start::early>(name, kKernel, dim3(2), dim3(64), sizeof(Row), nullptr, static_cast<const float*>(in),
+                              static_cast<float*>(out));
+}
+
 }  // namespace
 }  // namespace ssim::SSIM_CUDA_NAMESPACE
 
@@ -552,6 +580,11 @@ const std::vector<BrokenKernel>& broken_kernels() {
        "race in shared memory: ", SSIM_WITH_COPY(copy_without_barrier, 64, sizeof(Row))},
       {"copy_over_what_is_read", "starts a copy over what other warps still read",
        "race in shared memory: ", SSIM_WITH_COPY(copy_over_what_is_read, 64, sizeof(Row))},
+      {"unwaited_read", "launched early, reads before it waits for the kernels before it",
+       "read of 4 bytes at address .* before wait_for_kernels_before",
+       [] { return launched_early<unwaited_read>("unwaited_read"); }},
+      {"unwaited_return", "launched early, and some threads never wait", "returns, and has waited for none",
+       [] { return launched_early<unwaited_return>("unwaited_return"); }},
       {"too_many_threads", "a block of 2048 threads", "threads of a block = 2048, allowed is 1 ... 1024",
        [] {
          return launch("too_many_threads", uninitialised, dim3(1), dim3(1024, 2), 0, nullptr,
@@ -637,9 +670,12 @@ const std::vector<VisibleMistake>& visible_mistakes() {
 
 const std::vector<RightKernel>& right_kernels() {
   static const std::vector<RightKernel> kernels = {
-      {"shuffles", test_shuffles},           {"indices", test_indices},
-      {"pipeline", test_pipeline},           {"block_mean", test_block_mean},
+      {"shuffles", test_shuffles},
+      {"indices", test_indices},
+      {"pipeline", test_pipeline},
+      {"block_mean", test_block_mean},
       {"warp_exchange", test_warp_exchange},
+      {"waited", [] { return std::string(launched_early<waited>("waited").message); }},
   };
   return kernels;
 }

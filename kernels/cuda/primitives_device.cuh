@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstdlib>
 #include <mutex>
 
 #include "../defect.hpp"
@@ -83,9 +84,24 @@ inline cudaError_t allow_shared_memory(const void* kernel, std::size_t bytes) {
   return cudaSuccess;
 }
 
+/// When a kernel starts: behind the one before it in the stream, or `early`, while that still runs, where driver and
+/// device can (programmatic dependent launch; in graphs since CUDA 12.3). One that is launched early has code for sm_90
+/// or newer, and calls wait_for_kernels_before() before it reads or writes memory that others know of.
+enum class Start { behind, early };
+
+/// Not yet measured on a card, so only where SSIM_EARLY_LAUNCH=1 asks for it.
+inline bool starts_early() {
+  static const bool possible = [] {
+    const char* const wanted = std::getenv("SSIM_EARLY_LAUNCH");
+    int version = 0;
+    return wanted && wanted[0] == '1' && cudaDriverGetVersion(&version) == cudaSuccess && version >= 12030;
+  }();
+  return possible && device_attribute<cudaDevAttrComputeCapabilityMajor>(0) >= 9;
+}
+
 /// Launches kernel<<<grid, block, shared_bytes, stream>>>(arguments...); no synchronisation. Arguments are converted to
 /// the kernel's parameter types. More than 48 KB of shared memory is requested from the driver here.
-template <typename... Parameters, typename... Given>
+template <Start kStart = Start::behind, typename... Parameters, typename... Given>
 #if SSIM_WITH_DEFECTS
 static  // every file has its own defect_on_card
 #endif
@@ -104,6 +120,19 @@ static  // every file has its own defect_on_card
   }
   return [&](Parameters... converted) {
     void* pointers[] = {static_cast<void*>(&converted)..., nullptr};
+    if (kStart == Start::early && starts_early()) {
+      cudaLaunchAttribute early{};
+      early.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+      early.val.programmaticStreamSerializationAllowed = 1;
+      cudaLaunchConfig_t config{};
+      config.gridDim = grid;
+      config.blockDim = block;
+      config.dynamicSmemBytes = shared_bytes;
+      config.stream = static_cast<cudaStream_t>(stream);
+      config.attrs = &early;
+      config.numAttrs = 1;
+      return to_status(cudaLaunchKernelExC(&config, reinterpret_cast<const void*>(kernel), pointers), name);
+    }
     return to_status(cudaLaunchKernel(reinterpret_cast<const void*>(kernel), grid, block, pointers, shared_bytes,
                                       static_cast<cudaStream_t>(stream)),
                      name);
@@ -126,6 +155,21 @@ template <typename T>
 __device__ __forceinline__ T& shared() {
   extern __shared__ __align__(128) unsigned char ssim_shared_memory[];
   return *reinterpret_cast<T*>(ssim_shared_memory);
+}
+
+/// The next kernel in the stream may begin, if it was launched early: its blocks then take the place of this one's as
+/// these end. What they do before they wait runs beside this kernel.
+__device__ __forceinline__ void let_next_begin() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.launch_dependents;" ::: "memory");
+#endif
+}
+
+/// Until the kernels before in the stream have ended, and what they wrote can be read.
+__device__ __forceinline__ void wait_for_kernels_before() {
+#if __CUDA_ARCH__ >= 900
+  asm volatile("griddepcontrol.wait;" ::: "memory");
+#endif
 }
 
 /// All threads of the block must reach it.

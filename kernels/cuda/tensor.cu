@@ -59,8 +59,8 @@ Status launch_forward(const Problem& problem, const Arguments& arguments) {
   }
   const dim3 grid(static_cast<unsigned>(blocks));
   if constexpr (Feed::kBoxes > 1) {
-    return launch("tensor_forward_wide", tensor_forward_wide<Feed>, grid, dim3(kWideThreads<Feed>),
-                  sizeof(ForwardMemory<Feed>), arguments.stream, p);
+    return launch<Start::early>("tensor_forward_wide", tensor_forward_wide<Feed>, grid, dim3(kWideThreads<Feed>),
+                                sizeof(ForwardMemory<Feed>), arguments.stream, p);
   } else {
     return launch("tensor_forward", tensor_forward<Feed>, grid, dim3(32 * Feed::kWarps), sizeof(ForwardMemory<Feed>),
                   arguments.stream, p);

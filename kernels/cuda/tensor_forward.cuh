@@ -259,9 +259,11 @@ __global__ void __launch_bounds__(kWideThreads<Feed>, 1)
     auto& memory = shared<ForwardMemory<Feed>>();
     constexpr int kProducer = 32 * Feed::kWarps;
     double total = 0;
+    let_next_begin();
     if (threadIdx.x < kProducer) {
       raise_registers<Feed::kRegisters>();
       Feed feed(memory.feed);
+      wait_for_kernels_before();
       total = forward(p, feed, memory);
     } else {
       lower_registers<Feed::kProducerRegisters>();
@@ -269,6 +271,7 @@ __global__ void __launch_bounds__(kWideThreads<Feed>, 1)
         p.maps.prefetch();
         memory.feed.init(Feed::kWarps);
       }
+      wait_for_kernels_before();
       const int part = uniform(static_cast<int>(threadIdx.x - kProducer) / 32);
       const bool asks = part < Feed::kAskers;
       if (asks && threadIdx.x % 32 == 0) memory.feed.begin(part);

@@ -41,8 +41,8 @@ Status train(const Problem& problem, const Arguments& arguments) {
   if constexpr (kTails<AnyMaps>) divide_tails(p.plan, problem, count);
   const Status status = make_maps(p.maps, problem, arguments);
   if (!status) return status;
-  return launch("tensor_train", tensor_train<AnyMaps>, dim3(static_cast<unsigned>(count)), dim3(kTrainThreads),
-                sizeof(TrainMemory<AnyMaps>), arguments.stream, p);
+  return launch<Start::early>("tensor_train", tensor_train<AnyMaps>, dim3(static_cast<unsigned>(count)),
+                              dim3(kTrainThreads), sizeof(TrainMemory<AnyMaps>), arguments.stream, p);
 }
 
 template <typename AnyMaps>

@@ -32,6 +32,7 @@ __global__ void __launch_bounds__(kTrainThreads, 1)
     tensor_train(const __grid_constant__ TrainParametersWith<AnyMaps> p) {
   if constexpr (kRegistersMove) {
     auto& memory = shared<TrainMemory<AnyMaps>>();
+    let_next_begin();
     if (threadIdx.x == kTrainThreads - 32) {  // that loads the images, and goes ahead before the barrier
       p.maps.prefetch();
       memory.images.init(kFieldWarps + kGradientWarps);
@@ -51,6 +52,7 @@ __global__ void __launch_bounds__(kTrainThreads, 1)
     if (threadIdx.x < kPad) memory.first_pad[threadIdx.x] = 0;
     if (AnyMaps::kRowsApart && threadIdx.x < sizeof(Zeros) / sizeof(float)) memory.zeros.value[threadIdx.x] = 0;
     if (threadIdx.x < kTrainThreads / 32) memory.any_repair[threadIdx.x] = 0;
+    wait_for_kernels_before();
     double total = 0;
     if (threadIdx.x < 32 * kFieldWarps) {
       raise_registers<kFieldRegisters>();

@@ -161,6 +161,8 @@ void copy_async(void* to_shared, const void* from_global, int bytes, bool inside
   lane.copies.push_back({to_shared, inside ? from_global : nullptr, bytes, lane.open_group});
 }
 
+void wait_for_kernels_before() { Worker::running()->lane().waited = true; }
+
 void copy_commit() { ++Worker::running()->lane().open_group; }
 
 void copy_wait(int pending) {

@@ -38,6 +38,7 @@ struct Grid {
   void (*body)(const void* arguments);  // one thread of the kernel
   const void* kernel;                   // its address, which tells instantiations of one name apart
   const void* arguments;
+  bool early = false;  // threads must have waited for the kernels before when they touch registered memory or return
 };
 
 /// Runs the whole grid before it returns. An error of the kernel becomes a status that names kernel, block and thread.
@@ -75,6 +76,9 @@ void sync_warp();
 void copy_async(void* to_shared, const void* from_global, int bytes, bool inside);
 void copy_commit();
 void copy_wait(int pending);
+
+/// There are none here; that a kernel launched early asks is noted.
+void wait_for_kernels_before();
 
 /// Lets other threads of the block run when the caller reads the same value again and again.
 double load_global(const double* pointer);

@@ -22,8 +22,10 @@ inline constexpr Device kDevice = Device::cuda_emulated;
 /// Threads that a multiprocessor holds: for __launch_bounds__, which means nothing here.
 inline constexpr int kResidentThreads = 2048;
 
+enum class Start { behind, early };
+
 /// Runs the grid to its end before it returns; the stream is unused.
-template <typename... Parameters, typename... Given>
+template <Start kStart = Start::behind, typename... Parameters, typename... Given>
 Status launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes, void*,
               Given&&... given) {
   struct Call {
@@ -35,7 +37,8 @@ Status launch(const char* name, void (*kernel)(Parameters...), dim3 grid, dim3 b
     const Call& c = *static_cast<const Call*>(pointer);
     std::apply(c.kernel, c.arguments);
   };
-  return emulation::run({name, grid, block, shared_bytes, body, reinterpret_cast<const void*>(kernel), &call});
+  return emulation::run(
+      {name, grid, block, shared_bytes, body, reinterpret_cast<const void*>(kernel), &call, kStart == Start::early});
 }
 
 inline Status fill_zero(void* pointer, std::size_t bytes, void*) {
@@ -66,6 +69,9 @@ template <int kThreads, Role>
 void sync_roles() {
   emulation::sync_block({nullptr, 0, kThreads});
 }
+
+inline void let_next_begin() {}
+inline void wait_for_kernels_before() { emulation::wait_for_kernels_before(); }
 
 inline void sync_warp() { emulation::sync_warp(); }
 

@@ -85,6 +85,7 @@ struct Lane {
   uint3 index;
   int warp = 0, lane = 0;
   State state = State::unstarted;
+  bool waited = false;  // for the kernels before
   const char* waits_for = nullptr;
   std::size_t waits_at = 0;  // of an mbarrier: where in shared memory
   Complete complete = nullptr;
@@ -193,8 +194,9 @@ inline void Worker::access(const void* address, std::size_t bytes, bool write) {
     if (race.thread >= 0) fail_race(race, write);
     return;
   }
+  const bool free = current_->waited || !launch_->grid.early;
   for (const Region& region : recent_) {
-    if (a >= region.begin && a + bytes <= region.end) return;
+    if (free && a >= region.begin && a + bytes <= region.end) return;
   }
   access_elsewhere(address, bytes, write);
 }
