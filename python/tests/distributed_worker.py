@@ -6,6 +6,7 @@ the loss of each step over the whole batch, the first step's gradients and the w
 """
 
 import json
+import os
 import sys
 
 import torch
@@ -48,10 +49,12 @@ def main(rendezvous: str, backend: str, rank: int, world: int) -> None:
         torch.cuda.set_device(rank)
     if world > 1:
         distributed.init_process_group(backend, init_method=f"file://{rendezvous}", rank=rank, world_size=world)
-    print(json.dumps({padding: train(backend, rank, world, padding) for padding in ("same", "valid")}))
+    print(json.dumps({padding: train(backend, rank, world, padding) for padding in ("same", "valid")}), flush=True)
     if world > 1:
+        distributed.barrier()  # who leaves first closes the other's connections
         distributed.destroy_process_group()
 
 
 if __name__ == "__main__":
     main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    os._exit(0)  # past torch's own end, in which a thread of the backend that still runs aborts the process
