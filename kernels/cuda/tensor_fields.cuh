@@ -32,14 +32,21 @@ class FieldWarp {
       constexpr Turn kFirst = kSingle ? Turn::single : Turn::first, kSecond = kSingle ? Turn::single : Turn::second;
       step<kFirst, false>(0);
       step<kSecond, false>(0);
-      for (int left = segment.outputs + 2;;) {
-        step<kFirst, true>(left);
-        if (kSingle && (segment.outputs - left) % 2 != 0) flush();
-        if (--left == 0) break;
-        if (kSingle) continue;
-        step<kSecond, true>(left);
-        flush();
-        if (--left == 0) break;
+      int left = segment.outputs + 2;
+      if constexpr (kSingle) {
+#pragma unroll 1
+        for (; left > 0; --left) {
+          step<kFirst, true>(left);
+          if ((segment.outputs - left) % 2 != 0) flush();
+        }
+      } else {
+        for (;;) {
+          step<kFirst, true>(left);
+          if (--left == 0) break;
+          step<kSecond, true>(left);
+          flush();
+          if (--left == 0) break;
+        }
       }
       flush();
       end(index);

@@ -83,7 +83,8 @@ class GradientWarp {
     if constexpr (kRowsApart) {
       columns_ = columns;
     } else {
-      rows_ = (p_.height - row) * kRow + (columns > 0 ? 1 : 0) + (columns > 16 ? 2 : 0);
+      rows_ = (p_.height - row) * kRow;
+      for (int tile = 0; tile < kTilesOfWarp; ++tile) rows_ += columns > tile * 16 ? 1 << tile : 0;
     }
     const std::int64_t row_of_all = static_cast<std::int64_t>(place.plane) * p_.height + row;
     out_ = p_.grad_x + row_of_all * p_.width + column;

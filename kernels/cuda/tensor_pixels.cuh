@@ -36,7 +36,7 @@ struct Maps {
   }
 };
 
-inline constexpr int kRowMaps = 4;
+inline constexpr int kRowMaps = 4;  // of an image: a power of two
 
 /// Of others. Four rows always are a multiple, so rows 0, 4, 8 ... of all planes are one map, rows 1, 5, 9 ... the
 /// next; each begins up to three floats, its shift, before its first row. A copy begins at a multiple of 16 bytes of

@@ -55,17 +55,17 @@ inline Status make_maps(Maps& maps, const Problem& p, const Arguments& arguments
   return make_tensor_map(maps.y, arguments.y, p.planes(), p.height, p.width, p.width, kGroup, kLoadColumns);
 }
 
-inline Status make_row_maps(TensorMap (&maps)[4], int& first_shift, const Problem& p, const float* base) {
+inline Status make_row_maps(TensorMap (&maps)[kRowMaps], int& first_shift, const Problem& p, const float* base) {
   const std::int64_t rows = p.planes() * p.height;
   const auto shift_of = [](const float* row) {
     return static_cast<int>(reinterpret_cast<std::uintptr_t>(row) / sizeof(float) % 4);
   };
   first_shift = shift_of(base);
-  for (int i = 0; i < 4; ++i) {
+  for (int i = 0; i < kRowMaps; ++i) {
     const float* const first = base + i * p.width;
     const int shift = shift_of(first);
-    const Status status = make_tensor_map(maps[i], first - shift, 1, (rows - i + 3) / 4, p.width + shift, 4 * p.width,
-                                          kGroup / 4, kLoadColumns);
+    const Status status = make_tensor_map(maps[i], first - shift, 1, (rows - i + kRowMaps - 1) / kRowMaps,
+                                          p.width + shift, kRowMaps * p.width, kGroup / kRowMaps, kLoadColumns);
     if (!status) return status;
   }
   return {};

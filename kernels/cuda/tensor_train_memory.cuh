@@ -52,7 +52,7 @@ inline constexpr bool kTails = kHasTails<PlanFor<AnyMaps>>;
 /// Gradient warps that have images loaded. The last one has a tile less to do and time for it, also where rows are
 /// apart and four times the copies are to be asked for; of whole planes none has, so four do it, one on each scheduler.
 template <typename AnyMaps>
-inline constexpr int kTrainAskers = AnyMaps::kRowsApart&& AnyMaps::kWhole ? kGradientWarps / 2 : 1;
+inline constexpr int kTrainAskers = (AnyMaps::kRowsApart && AnyMaps::kWhole) ? kGradientWarps / 2 : 1;
 /// Fields are largest where images are flat: 1 / (2 C2) = 556 for q~, about twice that for F~ of images in [0, 1].
 inline constexpr float kFieldScale = 8;
 

@@ -119,7 +119,7 @@ void Worker::fiber() {
                    " of its asynchronous copies are unfinished; copy_wait<0> is missing")
                       .c_str());
     }
-    if (grid.early && !lane.waited) worker.fail("thread of a kernel launched early returns, and has waited for none");
+    if (!lane.waited) worker.fail("thread of a kernel launched early returns, and has waited for none");
     lane.state = State::returned;
     ++worker.returned_;
     Warp& warp = worker.warps_[lane.warp];
@@ -351,7 +351,7 @@ void Worker::access_elsewhere(const void* address, std::size_t bytes, bool write
   if (stacks_.contains(address)) {
     fail(format("%s of %zu bytes of another thread's local memory, address %p", verb, bytes, address).c_str());
   }
-  if (launch_->grid.early && !current_->waited) {
+  if (!current_->waited) {
     if (emulation::describe(*launch_->regions, a).empty()) return;  // nobody else's: the kernel's parameters
     fail(
         format("%s of %zu bytes at %s before wait_for_kernels_before", verb, bytes, describe(address).c_str()).c_str());
@@ -407,7 +407,7 @@ void Worker::run_block(std::uint64_t block) {
     lane.warp = t / kLanes;
     lane.lane = t % kLanes;
     lane.state = State::unstarted;
-    lane.waited = false;
+    lane.waited = !grid.early;
     lane.copies.clear();
     lane.open_group = 0;
     lane.watched = nullptr;

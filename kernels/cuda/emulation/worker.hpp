@@ -85,7 +85,7 @@ struct Lane {
   uint3 index;
   int warp = 0, lane = 0;
   State state = State::unstarted;
-  bool waited = false;  // for the kernels before
+  bool waited = true;  // for the kernels before; nobody need unless the launch is early
   const char* waits_for = nullptr;
   std::size_t waits_at = 0;  // of an mbarrier: where in shared memory
   Complete complete = nullptr;
@@ -194,9 +194,10 @@ inline void Worker::access(const void* address, std::size_t bytes, bool write) {
     if (race.thread >= 0) fail_race(race, write);
     return;
   }
-  const bool free = current_->waited || !launch_->grid.early;
-  for (const Region& region : recent_) {
-    if (free && a >= region.begin && a + bytes <= region.end) return;
+  if (current_->waited) {
+    for (const Region& region : recent_) {
+      if (a >= region.begin && a + bytes <= region.end) return;
+    }
   }
   access_elsewhere(address, bytes, write);
 }
