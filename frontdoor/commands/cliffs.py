@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 
 from frontdoor import machine
-from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, say, warn, write_whole
+from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, check_writable, say, warn, write_whole
 
 TARGET = "bench/ssim_bench_kernels"
 OFFSETS = (0, 4, 8, 12)
@@ -70,10 +70,7 @@ def _measure(args, context) -> list[Path]:
     program = ROOT / "build" / TARGET
     if not program.exists():
         raise Stop(MISUSE, "cliffs: the benchmark was not built (Google Benchmark or nlohmann_json is missing)")
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Stop(MISUSE, f"cliffs: --out {args.out} cannot be written: {error.strerror}") from None
+    check_writable("cliffs: --out", args.out)
     files = []
     for offset in OFFSETS:
         samples = args.out / ("samples.jsonl" if offset == 0 else f"samples-offset-{offset}.jsonl")

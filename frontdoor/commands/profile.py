@@ -22,7 +22,7 @@ import time
 from pathlib import Path
 
 from frontdoor import machine
-from frontdoor.place import BUILD, CANNOT, GOOD, MISUSE, ROOT, WRONG, Stop, relative, say, warn
+from frontdoor.place import BUILD, CANNOT, GOOD, MISUSE, ROOT, WRONG, Stop, check_writable, relative, say, warn
 
 KERNELS, ALL = "bench/ssim_bench_kernels", "bench/ssim_bench"
 EXAMPLE = """./suite profile stream
@@ -270,10 +270,7 @@ def _page(context, args, timeline: str) -> int:
 def run(args, context):
     from frontdoor import ncu, perf
 
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Stop(MISUSE, f"profile: --out {args.out} cannot be written: {error.strerror}") from None
+    check_writable("profile: --out", args.out)
     timeline = _timeline(context, args) if args.timeline else ""
     if timeline:
         say(timeline)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from frontdoor import machine
 from frontdoor.options import regex
-from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
+from frontdoor.place import CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, check_writable, relative, say, warn
 
 TARGET = "bench/ssim_bench_kernels"
 TUNING = ROOT / "reports" / "results" / "tuning"
@@ -65,10 +65,7 @@ def _measure(args, context) -> Path:
     from reports import tuning
     from reports.stream import Damaged, read
 
-    try:
-        args.out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Stop(MISUSE, f"tune: --out {args.out} cannot be written: {error.strerror}") from None
+    check_writable("tune: --out", args.out)
     samples = args.out / SAMPLES
     if samples.exists() and not args.resume:
         samples.replace(samples.with_name("samples.previous.jsonl"))
