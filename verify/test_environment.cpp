@@ -17,92 +17,12 @@
 #include <memory>
 #include <thread>
 
-#include "baselines/all_rows.hpp"
-#include "inputs.hpp"
 #include "kernels/registry.hpp"
 #include "oracle.hpp"
-#include "row_tests.hpp"
-#if SSIM_WITH_CUDA
-#include <cuda_runtime.h>
-#endif
+#include "stream_tests.hpp"
 
 namespace ssim::verify {
 namespace {
-
-// Several planes and blocks, whole vectors; of a size that every row takes.
-const Problem kSmall{.batch = 2, .channels = 2, .height = 40, .width = 44};
-// Enough that calls on a card overlap.
-const Problem kLarge{.batch = 4, .channels = 3, .height = 270, .width = 480};
-
-Problem problem_for(Device device) { return device == Device::cuda ? kLarge : kSmall; }
-
-/// The same bits where the row promises that; to rounding where not.
-bool same(const Implementation& row, const Result& a, const Result& b) {
-  if (row.repeatable) return same_bits(a, b);
-  float largest = 0, apart = 0;
-  for (std::size_t i = 0; i < a.gradient.size(); ++i) {
-    largest = std::max(largest, std::abs(b.gradient[i]));
-    apart = std::max(apart, std::abs(a.gradient[i] - b.gradient[i]));
-  }
-  return std::abs(a.mean - b.mean) <= 1e-6 && a.gradient.size() == b.gradient.size() && apart <= 1e-5f * largest;
-}
-
-/// One test a row, mode and padding, where the row supports the problem.
-using Body = void (*)(const Implementation&, const Problem&, Mode);
-void on_rows(Registrar& registrar, const char* suite, bool (*concerns)(const Implementation&), Body body) {
-  for (const Implementation& row : all_rows()) {
-    if (!concerns(row)) continue;
-    for (const Mode mode : kModes) {
-      for (const Padding padding : kPaddings) {
-        registrar.add(suite, key(row) + ":" + to_string(mode) + ":" + to_string(padding), [&row, mode, padding, body] {
-          if (const std::string reason = cannot_run(row.device); !reason.empty()) {
-            return skip(reason, row.device == Device::cuda);
-          }
-          Problem p = problem_for(row.device);
-          p.padding = padding;
-          if (const std::string reason = row.supports(p, mode); !reason.empty()) {
-            return skip(key(row) + " does not support it: " + reason);
-          }
-          body(row, p, mode);
-        });
-      }
-    }
-  }
-}
-
-bool any(const Implementation&) { return true; }
-bool on_card(const Implementation& row) { return row.device == Device::cuda; }
-bool on_host(const Implementation& row) { return row.device == Device::cpu; }
-
-ImagePair images(const Problem& p, std::uint64_t which) { return make_images(p, "textured", seed() + which); }
-
-Result alone(const Implementation& row, const Problem& p, Mode mode, const ImagePair& im, float weight = 1) {
-  return run_row(row, p, mode, im.x, im.y, weight);
-}
-
-/// One of a card's, which does not wait for the default stream; nothing elsewhere.
-struct Stream {
-#if SSIM_WITH_CUDA
-  cudaStream_t stream = nullptr;
-  explicit Stream(Device device) {
-    if (device == Device::cuda && cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking) != cudaSuccess) {
-      throw std::runtime_error("cudaStreamCreateWithFlags failed");
-    }
-  }
-  ~Stream() {
-    if (stream) cudaStreamDestroy(stream);
-  }
-  void wait() const {
-    if (stream && cudaStreamSynchronize(stream) != cudaSuccess) throw std::runtime_error("the stream has failed");
-  }
-#else
-  void* stream = nullptr;
-  explicit Stream(Device) {}
-  void wait() const {}
-#endif
-  Stream(const Stream&) = delete;
-  Stream& operator=(const Stream&) = delete;
-};
 
 // Threads of the host, each with a workspace of its own (and on a card with a stream of its own): four calls each, of
 // different images, begun together.
@@ -225,8 +145,6 @@ void omp_num_threads(const Implementation& row, const Problem& p, Mode mode) {
 
 #if SSIM_WITH_CUDA
 
-#define SSIM_ASSERT_CUDA(call) ASSERT_EQ(cudaGetErrorString(call), std::string("no error"))
-
 // A stream that does not wait for the default one, outputs and workspace full of three kinds of rubbish.
 void side_stream_with_poisoned_memory(const Implementation& row, const Problem& p, Mode mode) {
   const ImagePair im = images(p, 0);
@@ -293,7 +211,9 @@ void graph_of_changed_inputs(const Implementation& row, const Problem& p, Mode m
     one.upload(im.x, im.y, weight);
     one.poison();
     SSIM_ASSERT_CUDA(cudaGraphLaunch(replay, side.stream));
-    if (which == 3) SSIM_ASSERT_CUDA(cudaGraphLaunch(replay, side.stream));  // twice in a row
+    if (which == 3) {
+      SSIM_ASSERT_CUDA(cudaGraphLaunch(replay, side.stream));  // twice in a row
+    }
     side.wait();
     EXPECT_TRUE(same(row, one.result(), alone(row, p, mode, im, weight))) << "images " << which;
     EXPECT_EQ(one.damage(), "");

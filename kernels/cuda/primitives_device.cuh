@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <mutex>
 
 #include "../defect.hpp"
@@ -89,12 +88,10 @@ inline cudaError_t allow_shared_memory(const void* kernel, std::size_t bytes) {
 /// or newer, and calls wait_for_kernels_before() before it reads or writes memory that others know of.
 enum class Start { behind, early };
 
-/// Not yet measured on a card, so only where SSIM_EARLY_LAUNCH=1 asks for it.
 inline bool starts_early() {
   static const bool possible = [] {
-    const char* const wanted = std::getenv("SSIM_EARLY_LAUNCH");
     int version = 0;
-    return wanted && wanted[0] == '1' && cudaDriverGetVersion(&version) == cudaSuccess && version >= 12030;
+    return cudaDriverGetVersion(&version) == cudaSuccess && version >= 12030;
   }();
   return possible && device_attribute<cudaDevAttrComputeCapabilityMajor>(0) >= 9;
 }
@@ -157,8 +154,9 @@ __device__ __forceinline__ T& shared() {
   return *reinterpret_cast<T*>(ssim_shared_memory);
 }
 
-/// The next kernel in the stream may begin, if it was launched early: its blocks then take the place of this one's as
-/// these end. What they do before they wait runs beside this kernel.
+/// The next kernel in the stream may begin, if it was launched early and all threads of this grid have come here or
+/// ended: what it does before it waits runs beside this kernel. Called behind a block's work, because blocks that wait
+/// take room.
 __device__ __forceinline__ void let_next_begin() {
 #if __CUDA_ARCH__ >= 900
   asm volatile("griddepcontrol.launch_dependents;" ::: "memory");

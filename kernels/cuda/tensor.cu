@@ -62,8 +62,10 @@ Status launch_forward(const Problem& problem, const Arguments& arguments) {
     return launch<Start::early>("tensor_forward_wide", tensor_forward_wide<Feed>, grid, dim3(kWideThreads<Feed>),
                                 sizeof(ForwardMemory<Feed>), arguments.stream, p);
   } else {
-    return launch("tensor_forward", tensor_forward<Feed>, grid, dim3(32 * Feed::kWarps), sizeof(ForwardMemory<Feed>),
-                  arguments.stream, p);
+    // Tensor copies are there in code for sm_90 and newer, and only in that does the kernel wait.
+    constexpr Start kStart = Feed::kUsesMaps ? Start::early : Start::behind;
+    return launch<kStart>("tensor_forward", tensor_forward<Feed>, grid, dim3(32 * Feed::kWarps),
+                          sizeof(ForwardMemory<Feed>), arguments.stream, p);
   }
 }
 

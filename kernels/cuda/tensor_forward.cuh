@@ -244,7 +244,9 @@ __global__ void __launch_bounds__(32 * kWarpsOfBox, resident_blocks<Feed>(kShare
     tensor_forward(const __grid_constant__ ForwardParameters<Feed> p) {
   auto& memory = shared<ForwardMemory<Feed>>();
   Feed feed(p, memory.feed);
+  if constexpr (Feed::kUsesMaps) wait_for_kernels_before();
   const double total = forward(p, feed, memory);
+  if constexpr (Feed::kUsesMaps) let_next_begin();
   finish_mean<32 * Feed::kWarps>(total, memory.mean, p.mean);
 }
 
@@ -259,7 +261,6 @@ __global__ void __launch_bounds__(kWideThreads<Feed>, 1)
     auto& memory = shared<ForwardMemory<Feed>>();
     constexpr int kProducer = 32 * Feed::kWarps;
     double total = 0;
-    let_next_begin();
     if (threadIdx.x < kProducer) {
       raise_registers<Feed::kRegisters>();
       Feed feed(memory.feed);
@@ -284,6 +285,7 @@ __global__ void __launch_bounds__(kWideThreads<Feed>, 1)
       }
       sync_warp();
     }
+    let_next_begin();
     finish_mean<kWideThreads<Feed>>(total, memory.mean, p.mean);
   }
 }

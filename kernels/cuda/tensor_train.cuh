@@ -32,7 +32,6 @@ __global__ void __launch_bounds__(kTrainThreads, 1)
     tensor_train(const __grid_constant__ TrainParametersWith<AnyMaps> p) {
   if constexpr (kRegistersMove) {
     auto& memory = shared<TrainMemory<AnyMaps>>();
-    let_next_begin();
     if (threadIdx.x == kTrainThreads - 32) {  // that loads the images, and goes ahead before the barrier
       p.maps.prefetch();
       memory.images.init(kFieldWarps + kGradientWarps);
@@ -67,6 +66,7 @@ __global__ void __launch_bounds__(kTrainThreads, 1)
       warp.run();
       sync_roles<kTrainThreads, Role::second>();
     }
+    let_next_begin();
     finish_mean<kTrainThreads>(total, memory.mean, p.mean);
   }
 }

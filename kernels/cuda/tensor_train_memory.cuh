@@ -14,7 +14,7 @@ inline constexpr int kTrainThreads = 32 * (kFieldWarps + kGradientWarps);
 inline constexpr int kFieldColumns = kFieldBoxes * kBoxColumns;
 inline constexpr int kTilesOfWarp = kFieldColumns / 16 / kGradientWarps;
 inline constexpr int kTrainLead = 2;
-inline constexpr int kFieldRegisters = 152, kGradientRegisters = 104;  // of a thread; 65536 in all
+inline constexpr int kFieldRegisters = 160, kGradientRegisters = 96;  // of a thread; 65536 in all
 inline constexpr int kTrainStages = 8, kFieldStages = 3;
 
 /// Two strips beside one another in a block, each with margins of its own: less is computed for nothing where a plane
