@@ -8,14 +8,19 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "baselines/memory_meter.hpp"
 #include "gpu.hpp"
+#include "places.hpp"
 #include "sets.hpp"
 #include "verify/check.hpp"
 #include "verify/memory.hpp"
 
 namespace ssim::bench {
+
+/// A repeated call must give the mean that was verified; rows need not be bitwise equal across calls of a baseline.
+inline constexpr double kSameMean = 1e-6;
 
 /// What a verified call gave, for comparing two builds. The gradient is known by a hash of its bits and a few values.
 struct Answer {
@@ -35,20 +40,26 @@ struct Candidate {
   Cost cost;
   verify::Memory workspace, mean;
   Arguments arguments;
-  double call_seconds = 0;  // host time of one call with its synchronisation
+  std::vector<Arguments> places;  // the same call where memory lies elsewhere, `arguments` first
+  double call_seconds = 0;        // host time of one call with its synchronisation
   Answer answer;
   baselines::MemoryUse memory;  // of LibTorch's allocators, beside the workspace
   std::int64_t workspace_bytes = 0;
 
   /// Enqueues the row once (on the CPU: runs it). Throws std::runtime_error where it fails.
   void call() const;
+  /// The same in the next of its places.
+  void call_next();
+
+ private:
+  std::size_t next_ = 0;
 };
 
 class Preparation {
  public:
   /// `offset`: bytes by which images and gradient are off 256-byte alignment. `gpu` is null on the CPU and must outlive
-  /// this.
-  Preparation(Device device, std::uint64_t seed, int threads, Gpu* gpu, std::int64_t offset = 0);
+  /// this. `places`: of images and gradients at most, on a GPU.
+  Preparation(Device device, std::uint64_t seed, int threads, Gpu* gpu, std::int64_t offset = 0, int places = 1);
   ~Preparation();
 
   /// Images of the group's problem and one gradient for all rows. The groups of one problem should follow one another:
@@ -65,13 +76,16 @@ class Preparation {
 
  private:
   void note(Candidate& candidate);
+  void visit(Candidate& candidate);
 
   Device device_;
   std::uint64_t seed_;
   int threads_;
   Gpu* gpu_;
   std::int64_t offset_;
+  int most_places_;
   std::unique_ptr<verify::Case> case_;
+  std::unique_ptr<Places> places_;
   std::optional<Problem> case_problem_;
   verify::Memory gradient_;
 };

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from frontdoor import commit, trees
-from frontdoor.place import GOOD, MISUSE, STATE, WRONG, Stop, relative, warn
+from frontdoor.place import GOOD, MISUSE, WRONG, Stop, relative, warn
 
 FRACTION = {"cuda": 0.03, "cpu": 0.1}
 
@@ -45,7 +45,8 @@ def _append(path: Path, record: dict) -> None:
         raise Stop(WRONG, f"gate: {path} cannot be written: {why}; the runs in it are kept") from None
 
 
-def measure(args, context) -> int:
+def measure(args, context, folder: Path) -> int:
+    """Runs gates and records their verdicts; what they write lies in the folder, which no other run uses."""
     from frontdoor.commands.gate import _judge, comparison
     from frontdoor.paired import run_pairs
     from reports import error_rates
@@ -57,14 +58,12 @@ def measure(args, context) -> int:
     except (OSError, ValueError) as error:
         raise Stop(MISUSE, f"gate: --record: {error}") from None
     tree = trees.checkout()
-    run, device = comparison(args, context, {"base": tree, "head": tree})
+    run, device = comparison(args, context, {"base": tree, "head": tree}, folder)
     fraction = FRACTION[device] if args.planted is None else args.planted
     pairs = args.pairs or PAIRS[device]
     keys = _keys(run)
     known, dirty = commit.identify()
-    folder = STATE / "gate" / "error-rates"
-    folder.mkdir(parents=True, exist_ok=True)
-    files = {side: folder / f"{side}.jsonl" for side in ("base", "head", "planted")}
+    files = {side: folder / f"error-rates-{side}.jsonl" for side in ("base", "head", "planted")}
     for table in (run.programs, run.environments):
         table["planted"] = table["head"]
     good = True
@@ -79,7 +78,7 @@ def measure(args, context) -> int:
         run.further = {side: ["--spin-key", planted, "--spin", str(spin)] for side, spin in spins.items()}
         started = time.monotonic()
         what = f"run {number - first + 1} of {args.error_rates}, "
-        if not run_pairs(run, files, pairs, STATE / "gate", what):
+        if not run_pairs(run, files, pairs, folder, what):
             warn(f"interrupted: {relative(args.record)} has the runs that had ended")
             return 130
         told = []

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import sys
 import tempfile
@@ -68,3 +70,21 @@ def check_writable(flag: str, given: Path, folder: Path | None = None) -> None:
             given.open("a").close()
     except OSError as error:
         raise Stop(MISUSE, f"{flag} {given} cannot be written: {error.strerror or error}") from None
+
+
+@contextlib.contextmanager
+def own_folder(name: str, state: Path | None = None):
+    """build/suite/NAME for what this run alone writes, or where another run is using that, one beside it: two cards may
+    be worked at from one checkout, and `./suite check` runs the programs of `test` inside a test."""
+    number = 1
+    while True:
+        folder = (state or STATE) / (name if number == 1 else f"{name}-{number}")
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                number += 1
+                continue
+            yield folder
+            return

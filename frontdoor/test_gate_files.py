@@ -66,10 +66,10 @@ def test_a_full_disk_names_the_file_of_the_verdicts(monkeypatch, tmp_path):
     (tmp_path / "gate.part").symlink_to(FULL)
     args = argparse.Namespace(out=tmp_path, resume=False, pairs=2, set="smoke", filter="", strict=False)
     with pytest.raises(Stop, match="gate.json cannot be written: No space left on device") as stopped:
-        gate._gate(args, paired.Run({}, {}, []), "cpu")
+        gate._gate(args, paired.Run({}, {}, []), "cpu", tmp_path)
     assert stopped.value.status == WRONG and not (tmp_path / "gate.json").exists()
     assert not (tmp_path / "gate.part").is_symlink() and FULL.exists()
-    gate._gate(args, paired.Run({}, {}, []), "cpu")
+    gate._gate(args, paired.Run({}, {}, []), "cpu", tmp_path)
     assert json.loads((tmp_path / "gate.json").read_text())["rows"]
 
 

@@ -146,7 +146,7 @@ def test_a_failure_is_told_at_once(tmp_path, monkeypatch, capfd):
     from frontdoor.commands import test as command
 
     own = command.own_folder
-    monkeypatch.setattr(command, "own_folder", lambda: own(tmp_path))
+    monkeypatch.setattr(command, "own_folder", lambda name: own(name, tmp_path))
     bad = testrun.Test("bad", [], ["sh", "-c", "echo not this time; exit 3"], {}, None, 10, True)
     good = testrun.Test("good", [], ["sleep", "0.5"], {}, None, 10, False)
     args = argparse.Namespace(jobs=1, filter=None)
@@ -159,12 +159,12 @@ def test_a_failure_is_told_at_once(tmp_path, monkeypatch, capfd):
 
 def test_two_runs_at_once_have_folders_of_their_own(tmp_path):
     """`./suite check` inside a test once took away the results of the same program in `./suite test` around it."""
-    from frontdoor.commands.test import own_folder
+    from frontdoor.place import own_folder
 
-    with own_folder(tmp_path) as one:
-        with own_folder(tmp_path) as two:
+    with own_folder("tests", tmp_path) as one:
+        with own_folder("tests", tmp_path) as two:
             assert (one.name, two.name) == ("tests", "tests-2")
-        with own_folder(tmp_path) as again:
+        with own_folder("tests", tmp_path) as again:
             assert again == two
-    with own_folder(tmp_path) as free:
+    with own_folder("tests", tmp_path) as free:
         assert free == one

@@ -133,7 +133,7 @@ void Memory::release() noexcept {
   allocation_ = payload_ = nullptr;
 }
 
-void Memory::upload(const void* from_host) { copy(device_, payload_, from_host, bytes_); }
+void Memory::upload(const void* from) { copy(device_, payload_, from, bytes_); }
 void Memory::download(void* to_host) const { copy(device_, to_host, payload_, bytes_); }
 void Memory::download(void* to_host, std::int64_t from, std::int64_t bytes) const {
   copy(device_, to_host, static_cast<const char*>(payload_) + from, bytes);

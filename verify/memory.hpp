@@ -29,7 +29,8 @@ class Memory {
   std::int64_t bytes() const { return bytes_; }
   Device device() const { return device_; }
 
-  void upload(const void* from_host);
+  /// From host memory; to a card also from memory of that card.
+  void upload(const void* from);
   void download(void* to_host) const;
   void download(void* to_host, std::int64_t from, std::int64_t bytes) const;
   template <typename T>

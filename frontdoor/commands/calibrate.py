@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 
 from frontdoor import machine
-from frontdoor.place import CANNOT, GOOD, MISUSE, STATE, WRONG, Stop, relative, say, warn
+from frontdoor.place import CANNOT, GOOD, MISUSE, STATE, WRONG, Stop, own_folder, relative, say, warn
 
 TARGETS = ["bench/ssim_bench_kernels", "bench/ssim_bench"]
 EXAMPLE = """./suite calibrate
@@ -40,6 +40,11 @@ def check(args):
 
 
 def run(args, context):
+    with own_folder("calibrate") as folder:
+        return _calibrate(args, context, folder)
+
+
+def _calibrate(args, context, folder: Path) -> int:
     from frontdoor import commit, trees
     from frontdoor.child import run_child
     from frontdoor.commands.gate import comparison
@@ -52,9 +57,7 @@ def run(args, context):
     choice = {"set": "gate", "filter": "", "rows": "kernels", "threads": args.threads, "seed": args.seed}
     choice |= {"seconds": None, "pairs": args.pairs}
     options = argparse.Namespace(device=args.device, **choice)
-    pairs_run, device = comparison(options, context, {"base": tree, "head": tree})
-    folder = STATE / "calibrate"
-    folder.mkdir(parents=True, exist_ok=True)
+    pairs_run, device = comparison(options, context, {"base": tree, "head": tree}, folder)
     record_file = folder / "calibration.jsonl"
     record_file.unlink(missing_ok=True)
     program, env = pairs_run.programs["base"], pairs_run.environments["base"]
@@ -86,7 +89,7 @@ def run(args, context):
         "environment": base.environment,
         "seconds": args.seconds,
         "pairs": pairs,
-        **{name: found.get(name) for name in ("key", "resolution", "delay", "flush", "drift")},
+        **{name: found.get(name) for name in ("key", "resolution", "delay", "flush", "places", "drift")},
         **calibration.of_pairs(base, head),
     }
     text = json.dumps(result, indent=1) + "\n"

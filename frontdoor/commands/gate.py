@@ -16,7 +16,8 @@ from pathlib import Path
 
 from frontdoor import machine
 from frontdoor.options import regex
-from frontdoor.place import CANNOT, MISUSE, ROOT, STATE, WRONG, Stop, check_writable, relative, say, warn, write_whole
+from frontdoor.place import (CANNOT, MISUSE, ROOT, STATE, WRONG, Stop, check_writable, own_folder, relative, say, warn,
+                             write_whole)  # fmt: skip
 
 EXAMPLE = """./suite gate HEAD~1                    # is what I have here slower than the commit before?
 ./suite gate v0.1 HEAD --set smoke --filter ':train:'
@@ -157,8 +158,8 @@ def _show(args, gate) -> int:
     return gate.status(args.strict)
 
 
-def comparison(args, context, trees: dict):
-    """What to run for two trees, built: the program that both have."""
+def comparison(args, context, trees: dict, folder: Path):
+    """What to run for two trees, built: the program that both have, copied into the folder."""
     from frontdoor.paired import Run
     from frontdoor.trees import build
     from reports.gate import PAIRS
@@ -180,7 +181,7 @@ def comparison(args, context, trees: dict):
     if args.set != "gate" and device == "cuda":
         common += ["--clock", "cold,graph"]  # hot is as graph is, and wall too noisy for half a per cent
     # Copies: whoever goes on editing and building here must not change what is being timed.
-    programs = {side: STATE / "gate" / "bin" / side / Path(target).name for side in trees}
+    programs = {side: folder / "bin" / side / Path(target).name for side in trees}
     for side, tree in trees.items():
         programs[side].parent.mkdir(parents=True, exist_ok=True)
         programs[side].unlink(missing_ok=True)
@@ -212,14 +213,15 @@ def run(args, context):
         return 0
     if _files(args):
         return _show(args, _judge(args, Path(args.base), Path(args.head))[0])
-    if args.error_rates:
-        from frontdoor import error_rates
+    with own_folder("gate") as folder:
+        if args.error_rates:
+            from frontdoor import error_rates
 
-        return error_rates.measure(args, context)
-    base = trees.find("gate", args.base)
-    head = trees.find("gate", args.head) if args.head else trees.checkout()
-    run, device = comparison(args, context, {"base": base, "head": head})
-    return _gate(args, run, device)
+            return error_rates.measure(args, context, folder)
+        base = trees.find("gate", args.base)
+        head = trees.find("gate", args.head) if args.head else trees.checkout()
+        run, device = comparison(args, context, {"base": base, "head": head}, folder)
+        return _gate(args, run, device, folder)
 
 
 def _keep(file: Path, text: str) -> None:
@@ -229,7 +231,7 @@ def _keep(file: Path, text: str) -> None:
         raise Stop(WRONG, f"gate: {file} cannot be written: {error.strerror or error}; the pairs are kept") from None
 
 
-def _gate(args, run, device: str) -> int:
+def _gate(args, run, device: str, folder: Path) -> int:
     from frontdoor.paired import finished, run_pairs
     from reports.gate import PAIRS, as_data
 
@@ -250,7 +252,7 @@ def _gate(args, run, device: str) -> int:
         raise Stop(MISUSE, f"gate: --out {args.out} cannot be written: {error.strerror or error}") from None
     pairs = args.pairs or PAIRS[device]
     say(f"gate: {pairs} pairs of processes, set {args.set} on {device}")
-    whole = run_pairs(run, files, pairs, STATE / "gate")
+    whole = run_pairs(run, files, pairs, folder)
     have = len(finished(files["base"]) & finished(files["head"]))
     if not whole and have < 2:
         warn(f"interrupted after {have} pairs; --resume goes on from there")

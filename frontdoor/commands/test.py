@@ -6,8 +6,6 @@ failed and something ran. What was skipped is listed with the reason. SUITE_REQU
 SUITE_LARGE=1 adds problems of more than 2^31 elements, for which a card needs 30 to 80 GB.
 """
 
-import contextlib
-import fcntl
 import json
 import os
 import subprocess
@@ -15,7 +13,7 @@ import sys
 
 from frontdoor import machine
 from frontdoor.options import regex
-from frontdoor.place import BUILD, CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, relative, say, warn
+from frontdoor.place import BUILD, CANNOT, GOOD, MISUSE, ROOT, STATE, WRONG, Stop, own_folder, relative, say, warn
 
 EXAMPLE = """./suite test
 ./suite test --filter 'cpu:stream:train'
@@ -111,24 +109,6 @@ def fuzz(args, environment: dict[str, str]) -> int:
     os.execve(command[0], command, environment)
 
 
-@contextlib.contextmanager
-def own_folder(state=STATE):
-    """build/suite/tests for results and logs, or where another run is using that, one beside it: `./suite check` runs
-    the same programs, and runs inside a test."""
-    number = 1
-    while True:
-        folder = state / ("tests" if number == 1 else f"tests-{number}")
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                number += 1
-                continue
-            yield folder
-            return
-
-
 def run_tests(args, tests, environment: dict[str, str], remember: bool) -> int:
     """Runs the cases of these tests that args.filter (if any) finds, args.jobs at a time, and sums up."""
     from tqdm import tqdm
@@ -169,7 +149,7 @@ def run_tests(args, tests, environment: dict[str, str], remember: bool) -> int:
         )
         bar.update(1)
 
-    with own_folder() as scratch:
+    with own_folder("tests") as scratch:
         runner = testrun.Runner(ROOT, scratch, environment, args.filter)
         outcomes = testrun.run_all(runner, tests, args.jobs, finished)
     bar.close()
