@@ -107,7 +107,7 @@ Json calibrate(Device device, int threads, std::uint64_t seed, Gpu* gpu, double 
                        {"read", cold({.flush_by_write = false})},
                        {"hot", summary(*gpu->sampler(Clock::hot, call), kSamples, 3)}};
     for (const Arguments& place : candidate.places) {
-      const auto there = [&] { (void)ssim::call(*row, candidate.problem, candidate.mode, place); };
+      const auto there = [&] { candidate.call(place); };
       record["places"].push_back(summary(*gpu->cold_sampler({}, there), kSamples, 3));
     }
   }

@@ -29,8 +29,14 @@ Places::Places(const verify::Case& original, int count, std::int64_t free_bytes)
 }
 
 void Places::add_gradients() {
-  for (Copy& copy : copies_) {
-    if (copy.gradient.bytes() == 0) copy.gradient = verify::Memory(copy.x.device(), copy.x.bytes(), offset_);
+  for (std::size_t i = 0; i < copies_.size(); ++i) {
+    Copy& copy = copies_[i];
+    if (copy.gradient.bytes() > 0) continue;
+    try {
+      copy.gradient = verify::Memory(copy.x.device(), copy.x.bytes(), offset_);
+    } catch (const std::bad_alloc&) {
+      copies_.resize(i);
+    }
   }
 }
 

@@ -24,7 +24,7 @@ class Places {
   /// Copies of the case's images, until with them and with gradients there are `count` places, or as many as fit.
   /// `free_bytes` of the device are free. Synchronises.
   Places(const verify::Case& original, int count, std::int64_t free_bytes);
-  /// A gradient for each. Throws std::bad_alloc.
+  /// A gradient for each; places that it does not fit into are given up.
   void add_gradients();
 
   int count() const { return 1 + static_cast<int>(copies_.size()); }

@@ -51,15 +51,15 @@ std::string seconds_text(double seconds) {
   return text;
 }
 
-void Candidate::call() const {
-  const Status status = ssim::call(*item->row, problem, mode, arguments);
+void Candidate::call(const Arguments& place) const {
+  const Status status = ssim::call(*item->row, problem, mode, place);
   if (!status) throw std::runtime_error(status.message);
 }
 
 void Candidate::call_next() {
-  const Status status = ssim::call(*item->row, problem, mode, places[next_]);
+  const Arguments& place = places[next_];
   next_ = (next_ + 1) % places.size();
-  if (!status) throw std::runtime_error(status.message);
+  call(place);
 }
 
 Preparation::Preparation(Device device, std::uint64_t seed, int threads, Gpu* gpu, std::int64_t offset, int places)
@@ -126,8 +126,7 @@ void Preparation::visit(Candidate& candidate) {
   for (std::size_t i = 1; i < candidate.places.size(); ++i) {
     candidate.mean.fill(0xff);
     verify::synchronize(device_);
-    const Status status = ssim::call(*candidate.item->row, candidate.problem, candidate.mode, candidate.places[i]);
-    if (!status) throw std::runtime_error(status.message);
+    candidate.call(candidate.places[i]);
     if (gpu_) gpu_->synchronize();
     const double mean = candidate.mean.download<double>().front();
     if (std::abs(mean - candidate.answer.mean) <= kSameMean) continue;

@@ -47,8 +47,9 @@ struct Candidate {
   std::int64_t workspace_bytes = 0;
 
   /// Enqueues the row once (on the CPU: runs it). Throws std::runtime_error where it fails.
-  void call() const;
-  /// The same in the next of its places.
+  void call() const { call(arguments); }
+  void call(const Arguments& place) const;
+  /// In the next of its places.
   void call_next();
 
  private:
