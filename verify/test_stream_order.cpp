@@ -125,7 +125,8 @@ void in_one_stream(const Implementation& row, const Problem& p, Mode mode) {
   Calls calls(row, p, mode);
   const std::vector<Result> expected = waited_for(row.device, calls, chain);
   const Stream side(row.device);
-  for (int round = 0; round < 5; ++round) {
+  const int rounds = row.device == Device::cuda ? 5 : 1;  // elsewhere nothing overlaps, and emulation is slow
+  for (int round = 0; round < rounds; ++round) {
     calls.poison();
     const Status s = chain([&](int i, int before, int) { return calls.start(i, before, side.stream, 0); });
     ASSERT_TRUE(s) << s.message;
