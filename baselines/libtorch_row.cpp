@@ -26,16 +26,27 @@ using torch_bridge::wrap;
 using torch_bridge::wrap_images;
 
 // fp32 is fp32: LibTorch's default lets cuDNN take TF32 for some shapes, with errors of 1e-3. Put back afterwards, for
-// the process may be somebody's Python.
+// the process may be somebody's Python. It is one setting of the process, not safe to be changed by two threads at
+// once: of calls that overlap the first keeps it, and the last puts it back.
 class WithoutTf32 {
  public:
-  WithoutTf32() : before_(at::globalContext().allowTF32CuDNN()) { at::globalContext().setAllowTF32CuDNN(false); }
-  ~WithoutTf32() { at::globalContext().setAllowTF32CuDNN(before_); }
+  WithoutTf32() {
+    const std::lock_guard lock(mutex_);
+    if (calls_++ > 0) return;
+    before_ = at::globalContext().allowTF32CuDNN();
+    at::globalContext().setAllowTF32CuDNN(false);
+  }
+  ~WithoutTf32() {
+    const std::lock_guard lock(mutex_);
+    if (--calls_ == 0) at::globalContext().setAllowTF32CuDNN(before_);
+  }
   WithoutTf32(const WithoutTf32&) = delete;
   WithoutTf32& operator=(const WithoutTf32&) = delete;
 
  private:
-  bool before_;
+  static inline std::mutex mutex_;
+  static inline int calls_ = 0;
+  static inline bool before_ = false;
 };
 
 Status run(const Formula& formula, Device device, const Problem& problem, const Arguments& arguments, Mode mode) {

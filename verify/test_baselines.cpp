@@ -5,15 +5,19 @@
 #include <ATen/Context.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <cstdint>
+#include <exception>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "baselines/all_rows.hpp"
 #include "baselines/settings.hpp"
 #include "check.hpp"
 #include "golden.hpp"
+#include "inputs.hpp"
 #include "kernels/registry.hpp"
 #include "memory.hpp"
 
@@ -121,6 +125,36 @@ TEST_P(Baselines, AreFp32WhereTf32IsAllowed) {
     }
   }
   EXPECT_TRUE(context.allowTF32CuDNN()) << "the process's own setting was changed";
+  context.setAllowTF32CuDNN(before);
+}
+
+// Calls of several threads turn the one setting of the process off and on.
+TEST_P(Baselines, LeaveTf32AsItWasWhereCallsOverlap) {
+  at::Context& context = at::globalContext();
+  const bool before = context.allowTF32CuDNN();
+  context.setAllowTF32CuDNN(true);
+  const Implementation* row = find(GetParam(), "naive_conv");
+  ASSERT_TRUE(row);
+  const Problem problem{1, 1, 12, 12, Padding::valid};
+  const verify::ImagePair images = verify::make_images(problem, "uniform", 1);
+  std::array<std::string, 4> wrong;
+  std::vector<std::thread> threads;
+  for (std::string& message : wrong) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 100 && message.empty(); ++i) {
+        try {
+          if (const Outcome outcome = run(*row, problem, Mode::infer, images); !outcome.status) {
+            message = outcome.status.message;
+          }
+        } catch (const std::exception& error) {
+          message = error.what();
+        }
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  for (const std::string& message : wrong) EXPECT_EQ(message, "");
+  EXPECT_NO_THROW(EXPECT_TRUE(context.allowTF32CuDNN()));
   context.setAllowTF32CuDNN(before);
 }
 
