@@ -100,18 +100,22 @@ void PreparedCall::poison(unsigned char workspace_byte) {
   synchronize(row_.device);
 }
 
-Status PreparedCall::start(void* stream, int threads) const {
+Arguments PreparedCall::arguments() const {
   const bool train = mode_ == Mode::train;
-  return call(row_, problem_, mode_,
-              {.x = x_.as<const float>(),
-               .y = y_.as<const float>(),
-               .weight = train ? weight_.as<const float>() : nullptr,
-               .mean = mean_.as<double>(),
-               .grad_x = train ? gradient_.as<float>() : nullptr,
-               .workspace = workspace_.bytes() ? workspace_.data() : nullptr,
-               .workspace_bytes = workspace_.bytes(),
-               .stream = stream,
-               .threads = threads});
+  return {.x = x_.as<const float>(),
+          .y = y_.as<const float>(),
+          .weight = train ? weight_.as<const float>() : nullptr,
+          .mean = mean_.as<double>(),
+          .grad_x = train ? gradient_.as<float>() : nullptr,
+          .workspace = workspace_.bytes() ? workspace_.data() : nullptr,
+          .workspace_bytes = workspace_.bytes()};
+}
+
+Status PreparedCall::start(void* stream, int threads) const {
+  Arguments given = arguments();
+  given.stream = stream;
+  given.threads = threads;
+  return call(row_, problem_, mode_, given);
 }
 
 double PreparedCall::mean() const {

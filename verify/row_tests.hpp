@@ -48,6 +48,8 @@ class PreparedCall {
   void upload(const std::vector<float>& x, const std::vector<float>& y, float weight = 1.0f);
   /// Fills the outputs with NaN and the workspace behind its control block with that byte. Synchronises.
   void poison(unsigned char workspace_byte = 0xFF);
+  /// What the row is given, on the default stream.
+  Arguments arguments() const;
   /// Calls the row; does not wait for the device.
   Status start(void* stream = nullptr, int threads = 0) const;
   /// What the last call that is through has left.

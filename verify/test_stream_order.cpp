@@ -10,6 +10,7 @@
 #include <array>
 #include <cmath>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -19,65 +20,38 @@
 namespace ssim::verify {
 namespace {
 
-/// Some calls of one row, each with outputs of its own, and two workspaces.
+/// Some calls of one row, each with images and outputs of its own, that use the workspaces of the first two.
 class Calls {
  public:
   static constexpr int kCalls = 6;
 
   Calls(const Implementation& row, const Problem& p, Mode mode) : row_(row), problem_(p), mode_(mode) {
-    const std::int64_t bytes = p.elements() * static_cast<std::int64_t>(sizeof(float));
     const ImagePair first = images(p, 0);
-    y_ = Memory(row.device, bytes);
-    y_.upload(first.y.data());
-    // Gradients of about the size of images.
-    weight_ = Memory(row.device, sizeof(float));
-    const float weight = 0.1f * static_cast<float>(p.elements());
-    weight_.upload(&weight);
-    for (Memory& workspace : workspaces_) {
-      workspace = Memory(row.device, row.workspace_bytes(p, mode));
-      if (workspace.bytes() == 0) continue;
-      const Status s = init_workspace(row.device, workspace.data(), workspace.bytes());
-      if (!s) throw std::runtime_error(s.message);
-    }
     for (int i = 0; i < kCalls; ++i) {
-      images_.emplace_back(row.device, bytes);
-      images_.back().upload(images(p, static_cast<std::uint64_t>(i)).x.data());
-      means_.emplace_back(row.device, static_cast<std::int64_t>(sizeof(double)));
-      if (mode == Mode::train) gradients_.emplace_back(row.device, bytes);
+      calls_.push_back(std::make_unique<PreparedCall>(row, p, mode));
+      // Gradients of about the size of images.
+      calls_.back()->upload(images(p, static_cast<std::uint64_t>(i)).x, first.y,
+                            0.1f * static_cast<float>(p.elements()));
     }
-    synchronize(row.device);
   }
 
   /// Outputs become NaN, so that who reads one before it is there has NaN.
   void poison() {
-    for (Memory& mean : means_) mean.fill(0xFF);
-    for (Memory& gradient : gradients_) gradient.fill(0xFF);
-    synchronize(row_.device);
+    for (const auto& one : calls_) one->poison();
   }
 
   /// Call `i` of the image that call `before` gave, or of one of its own; with a workspace for each stream.
   Status start(int i, int before, void* stream, int workspace) {
-    const bool train = mode_ == Mode::train;
-    const Memory& memory = workspaces_[workspace];
-    const Memory& x = train && before >= 0 ? gradients_[before] : images_[i];
-    return call(row_, problem_, mode_,
-                {.x = x.as<const float>(),
-                 .y = y_.as<const float>(),
-                 .weight = train ? weight_.as<const float>() : nullptr,
-                 .mean = means_[i].as<double>(),
-                 .grad_x = train ? gradients_[i].as<float>() : nullptr,
-                 .workspace = memory.bytes() ? memory.data() : nullptr,
-                 .workspace_bytes = memory.bytes(),
-                 .stream = stream});
+    Arguments given = calls_[i]->arguments();
+    if (mode_ == Mode::train && before >= 0) given.x = calls_[before]->gradient();
+    given.workspace = calls_[workspace]->arguments().workspace;
+    given.stream = stream;
+    return call(row_, problem_, mode_, given);
   }
 
   std::vector<Result> results() const {
     std::vector<Result> results;
-    for (int i = 0; i < kCalls; ++i) {
-      Result& result = results.emplace_back();
-      means_[i].download(&result.mean);
-      if (mode_ == Mode::train) result.gradient = gradients_[i].download<float>();
-    }
+    for (const auto& one : calls_) results.push_back(one->result());
     return results;
   }
 
@@ -85,8 +59,7 @@ class Calls {
   const Implementation& row_;
   const Problem problem_;
   const Mode mode_;
-  Memory y_, weight_, workspaces_[2];
-  std::vector<Memory> images_, means_, gradients_;
+  std::vector<std::unique_ptr<PreparedCall>> calls_;
 };
 
 /// Starts call `i` behind call `before`; the stream is the first or the second.
@@ -139,7 +112,7 @@ void in_one_stream(const Implementation& row, const Problem& p, Mode mode) {
 
 bool captured_on_card(const Implementation& row) { return on_card(row) && row.repeatable && row.capturable; }
 
-// A second stream forks off behind the first call and joins before the last: a kernel with two before it.
+// A second stream forks off behind the first call and joins before the last two: a kernel with two before it.
 void in_a_forked_graph(const Implementation& row, const Problem& p, Mode mode) {
   static_assert(Calls::kCalls == 6);
   const auto all = [](const Start& start, const std::function<void()>& fork, const std::function<void()>& join) {
