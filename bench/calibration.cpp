@@ -6,7 +6,6 @@
 //             the figure holds host time; a longer one must not change it.
 // flush:      cold figures after a write and a read, after either alone, and hot. What remains of dirty lines after a
 //             write alone falls into the sample.
-// places:     cold figures with the images in one place of memory and in others: what processes differ by.
 // drift:      medians of windows of 5 s. The largest distance of one from the median of all is what minutes do.
 #include "calibration.hpp"
 
@@ -85,11 +84,11 @@ Json calibrate(Device device, int threads, std::uint64_t seed, Gpu* gpu, double 
   const Shape shape = gpu ? Shape{1, 3, 1080, 1920} : Shape{1, 3, 256, 256};
   const Clock clock = gpu ? Clock::cold : Clock::wall;
   Group group{shape, Padding::same, Mode::train, {{row, {clock}}}};
-  Preparation preparation(device, seed, threads, gpu, 0, Places::kDefault);
+  Preparation preparation(device, seed, threads, gpu);
   if (const std::string reason = preparation.begin(group); !reason.empty()) throw std::runtime_error(reason);
   const auto prepared = preparation.prepare(group, group.items[0], 1e9, "");
   if (!prepared.candidate) throw std::runtime_error(prepared.skipped);
-  Candidate& candidate = *prepared.candidate;
+  const Candidate& candidate = *prepared.candidate;
   if (!candidate.error.empty()) throw std::runtime_error(candidate.error);
   const std::function<void()> call = [&candidate] { candidate.call(); };
 
@@ -106,15 +105,10 @@ Json calibrate(Device device, int threads, std::uint64_t seed, Gpu* gpu, double 
                        {"write", cold({.flush_by_read = false})},
                        {"read", cold({.flush_by_write = false})},
                        {"hot", summary(*gpu->sampler(Clock::hot, call), kSamples, 3)}};
-    for (const Arguments& place : candidate.places) {
-      const auto there = [&] { candidate.call(place); };
-      record["places"].push_back(summary(*gpu->cold_sampler({}, there), kSamples, 3));
-    }
   }
 
   ProgressLine progress;
-  const std::function<void()> next = [&candidate] { candidate.call_next(); };
-  const std::unique_ptr<Sampler> sampler = gpu ? gpu->sampler(clock, next) : cpu_sampler(call, candidate.call_seconds);
+  const std::unique_ptr<Sampler> sampler = gpu ? gpu->sampler(clock, call) : cpu_sampler(call, candidate.call_seconds);
   const int windows = std::max(2, static_cast<int>(std::lround(seconds / kWindow)));
   const double length = seconds / windows;
   std::vector<double> medians;

@@ -214,7 +214,6 @@ int run(int argc, char** argv) {
                        .threads = threads,
                        .seed = options.seed,
                        .offset = options.offset,
-                       .places = options.places,
                        .spin_key = options.spin_key,
                        .spin_fraction = options.spin_fraction,
                        .stop_requested = [] { return g_stop != 0; },

@@ -65,10 +65,6 @@ Options parse_options(int argc, const char* const* argv) {
   app.add_option("--offset", options.offset,
                  "Images and gradient lie this many bytes behind an aligned address: 0, 4, 8 or 12")
       ->type_name("BYTES");
-  app.add_option(
-         "--places", options.places,
-         "On a GPU images lie in so many places of memory, if they fit, which cold calls take in turn; 4 of 1 to 16")
-      ->type_name("N");
   app.add_flag("--no-ceilings{false}", options.ceilings,
                "Leave out the ceilings: a comparison of two builds needs none");
   app.add_option("--spin-key", options.spin_key,
@@ -121,9 +117,6 @@ Options parse_options(int argc, const char* const* argv) {
   }
   if (options.offset < 0 || options.offset > 12 || options.offset % 4 != 0) {
     throw Misuse("--offset: " + std::to_string(options.offset) + " is none of 0, 4, 8, 12");
-  }
-  if (options.places < 1 || options.places > Places::kMost) {
-    throw Misuse("--places: " + std::to_string(options.places) + " must be 1 to " + std::to_string(Places::kMost));
   }
   if (options.offset != 0 && (options.calibrate > 0 || options.upstream_protocol)) {
     throw Misuse("--offset goes with a set or --profile");

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "key.hpp"
-#include "places.hpp"
 #include "sets.hpp"
 #include "turns.hpp"
 
@@ -41,7 +40,6 @@ struct Options {
   double seconds = 0;  // 0: the set's budget
   std::uint64_t seed = 1;
   std::int64_t offset = 0;           // bytes by which images are off alignment
-  int places = Places::kDefault;     // of memory at most, on a GPU, that cold calls take in turn
   std::vector<std::string> profile;  // row names
   int profile_calls = 1;
   Shape profile_shape{1, 3, 1080, 1920};

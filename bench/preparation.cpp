@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cinttypes>
-#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <utility>
@@ -51,19 +50,13 @@ std::string seconds_text(double seconds) {
   return text;
 }
 
-void Candidate::call(const Arguments& place) const {
-  const Status status = ssim::call(*item->row, problem, mode, place);
+void Candidate::call() const {
+  const Status status = ssim::call(*item->row, problem, mode, arguments);
   if (!status) throw std::runtime_error(status.message);
 }
 
-void Candidate::call_next() {
-  const Arguments& place = places[next_];
-  next_ = (next_ + 1) % places.size();
-  call(place);
-}
-
-Preparation::Preparation(Device device, std::uint64_t seed, int threads, Gpu* gpu, std::int64_t offset, int places)
-    : device_(device), seed_(seed), threads_(threads), gpu_(gpu), offset_(offset), most_places_(gpu ? places : 1) {}
+Preparation::Preparation(Device device, std::uint64_t seed, int threads, Gpu* gpu, std::int64_t offset)
+    : device_(device), seed_(seed), threads_(threads), gpu_(gpu), offset_(offset) {}
 
 Preparation::~Preparation() = default;
 
@@ -74,22 +67,18 @@ std::string Preparation::begin(const Group& group) {
       Shape{case_problem_->batch, case_problem_->channels, case_problem_->height, case_problem_->width} == group.shape;
   try {
     if (!same) {
-      places_.reset();
       case_.reset();
       case_problem_.reset();
       gradient_ = {};
       baselines::release_cached_memory();  // the next problem may need what LibTorch holds from the last one
       case_ = std::make_unique<verify::Case>(device_, problem, kImageClass, seed_, offset_);
-      places_ = std::make_unique<Places>(*case_, most_places_, verify::free_memory(device_));
       case_problem_ = problem;
     }
     if (group.mode == Mode::train && gradient_.bytes() == 0) {
       gradient_ = verify::Memory(device_, problem.elements() * static_cast<std::int64_t>(sizeof(float)), offset_);
-      places_->add_gradients();
     }
     return "";
   } catch (const std::exception& error) {
-    places_.reset();
     case_.reset();
     case_problem_.reset();
     gradient_ = {};
@@ -117,23 +106,6 @@ void Preparation::note(Candidate& candidate) {
     const std::int64_t index = elements / probes * i + elements / probes / 2;
     gradient_.download(&value, index * static_cast<std::int64_t>(sizeof value), sizeof value);
     candidate.answer.gradient_probes.push_back(value);
-  }
-}
-
-// A call in each further place, which must give what the first one gave.
-void Preparation::visit(Candidate& candidate) {
-  candidate.places = places_->of(candidate.arguments);
-  for (std::size_t i = 1; i < candidate.places.size(); ++i) {
-    candidate.mean.fill(0xff);
-    verify::synchronize(device_);
-    candidate.call(candidate.places[i]);
-    if (gpu_) gpu_->synchronize();
-    const double mean = candidate.mean.download<double>().front();
-    if (std::abs(mean - candidate.answer.mean) <= kSameMean) continue;
-    char text[128];
-    std::snprintf(text, sizeof text, "in place %zu of memory its mean is %.17g, in the first %.17g", i + 1, mean,
-                  candidate.answer.mean);
-    throw std::runtime_error(text);
   }
 }
 
@@ -196,7 +168,6 @@ Preparation::Prepared Preparation::prepare(const Group& group, const Group::Item
     if (c.verified) {
       c.call_seconds = std::min(c.call_seconds, timed_call());
       note(c);
-      visit(c);
     }
   } catch (const std::bad_alloc& error) {
     return {nullptr, std::string("too large: out of memory (") + error.what() + ")"};

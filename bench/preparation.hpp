@@ -8,19 +8,14 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "baselines/memory_meter.hpp"
 #include "gpu.hpp"
-#include "places.hpp"
 #include "sets.hpp"
 #include "verify/check.hpp"
 #include "verify/memory.hpp"
 
 namespace ssim::bench {
-
-/// A repeated call must give the mean that was verified; rows need not be bitwise equal across calls of a baseline.
-inline constexpr double kSameMean = 1e-6;
 
 /// What a verified call gave, for comparing two builds. The gradient is known by a hash of its bits and a few values.
 struct Answer {
@@ -40,27 +35,20 @@ struct Candidate {
   Cost cost;
   verify::Memory workspace, mean;
   Arguments arguments;
-  std::vector<Arguments> places;  // the same call where memory lies elsewhere, `arguments` first
-  double call_seconds = 0;        // host time of one call with its synchronisation
+  double call_seconds = 0;  // host time of one call with its synchronisation
   Answer answer;
   baselines::MemoryUse memory;  // of LibTorch's allocators, beside the workspace
   std::int64_t workspace_bytes = 0;
 
   /// Enqueues the row once (on the CPU: runs it). Throws std::runtime_error where it fails.
-  void call() const { call(arguments); }
-  void call(const Arguments& place) const;
-  /// In the next of its places.
-  void call_next();
-
- private:
-  std::size_t next_ = 0;
+  void call() const;
 };
 
 class Preparation {
  public:
   /// `offset`: bytes by which images and gradient are off 256-byte alignment. `gpu` is null on the CPU and must outlive
-  /// this. `places`: of images and gradients at most, on a GPU.
-  Preparation(Device device, std::uint64_t seed, int threads, Gpu* gpu, std::int64_t offset = 0, int places = 1);
+  /// this.
+  Preparation(Device device, std::uint64_t seed, int threads, Gpu* gpu, std::int64_t offset = 0);
   ~Preparation();
 
   /// Images of the group's problem and one gradient for all rows. The groups of one problem should follow one another:
@@ -77,16 +65,13 @@ class Preparation {
 
  private:
   void note(Candidate& candidate);
-  void visit(Candidate& candidate);
 
   Device device_;
   std::uint64_t seed_;
   int threads_;
   Gpu* gpu_;
   std::int64_t offset_;
-  int most_places_;
   std::unique_ptr<verify::Case> case_;
-  std::unique_ptr<Places> places_;
   std::optional<Problem> case_problem_;
   verify::Memory gradient_;
 };

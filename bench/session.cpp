@@ -21,6 +21,8 @@ namespace {
 // A slow row gets up to this many calls beyond its cap, out of what quick rows leave, but at most so many caps. The
 // slow ones are the baselines, and without them there is no ratio.
 constexpr double kSlowCalls = 6.5, kMostCaps = 4;
+// A repeated call must give the mean that was verified; rows need not be bitwise equal across calls of a baseline.
+constexpr double kSameMean = 1e-6;
 // Samples from which the length of a planted spin is taken.
 constexpr int kPilotSamples = 9;
 
@@ -69,7 +71,7 @@ Session::Session(Setup setup, std::vector<Group> groups, Gpu* gpu, ResultFile& f
       file_(file),
       earlier_(std::move(earlier)),
       budget_(setup_.seconds, setup_.set.rule.cap_seconds, parts(groups_, setup_.repetitions)),
-      preparation_(setup_.set.device, setup_.seed, setup_.threads, gpu, setup_.offset, setup_.places),
+      preparation_(setup_.set.device, setup_.seed, setup_.threads, gpu, setup_.offset),
       begin_(steady_seconds()) {
   for (const Group& group : groups_) total_ += setup_.repetitions * group.keys();
 }
@@ -98,7 +100,6 @@ Json Session::row_record(const Key& key, const Candidate& candidate) const {
     record["verdict"]["gradient_edge"] = or_null(v.gradient_edge);
     record["verdict"]["gradient_interior"] = or_null(v.gradient_interior);
   }
-  if (key.clock == Clock::cold) record["places"] = std::max<std::size_t>(1, candidate.places.size());
   record["memory"] = {{"peak_bytes", candidate.workspace_bytes + candidate.memory.peak}};
   // Null where forward and backward are one call: the workspace is all there is between them.
   if (key.mode == Mode::train) {
@@ -209,14 +210,11 @@ void Session::write_row(const Key& key, const Candidate& candidate, const Entry&
 }
 
 // One that times the row, and in the planted one a spin behind every call.
-std::unique_ptr<Sampler> Session::sampler(const Key& key, Candidate& candidate) {
+std::unique_ptr<Sampler> Session::sampler(const Key& key, const Candidate& candidate) {
   const auto of = [&](const std::function<void()>& call) {
     return gpu_ ? gpu_->sampler(key.clock, call) : cpu_sampler(call, candidate.call_seconds);
   };
-  // What is hot lies in caches, and a graph's calls are those that were captured.
-  const std::function<void()> plain = key.clock == Clock::cold
-                                          ? std::function<void()>([&candidate] { candidate.call_next(); })
-                                          : [&candidate] { candidate.call(); };
+  const std::function<void()> plain = [&candidate] { candidate.call(); };
   if (setup_.spin_key.empty() || key.text() != setup_.spin_key) return of(plain);
   const std::unique_ptr<Sampler> pilot = of(plain);
   std::vector<double> seconds;

@@ -42,7 +42,6 @@ class Session {
     int threads = 1;
     std::uint64_t seed = 1;
     std::int64_t offset = 0;  // bytes by which images are off alignment
-    int places = 1;           // of memory at most, that cold calls take in turn
     int process = 1;
     std::string spin_key;      // text of the key that a slow-down is planted in; "": none
     double spin_fraction = 0;  // of its median, spent inside the timed region; 0 enqueues a spin of no length
@@ -64,7 +63,7 @@ class Session {
   ProgressLine& progress() { return progress_; }
 
  private:
-  std::unique_ptr<Sampler> sampler(const Key& key, Candidate& candidate);
+  std::unique_ptr<Sampler> sampler(const Key& key, const Candidate& candidate);
   void write_skipped(const Key& key, const std::string& reason, std::map<std::string, Result>& results);
   void write_wrong(const Key& key, const Candidate& candidate, const std::string& error,
                    std::map<std::string, Result>& results);

@@ -78,8 +78,6 @@ def key(record):
         (["--clock", "sun"], 2, r"'sun' is none of wall, cold, hot, graph"),
         (["--resume"], 2, r"--resume needs --out"),
         (["--seconds", "-1"], 2, r"--seconds must be above 0"),
-        (["--places", "0"], 2, r"--places: 0 must be 1 to 16"),
-        (["--places", "17"], 2, r"--places: 17 must be 1 to 16"),
         (["--offset", "6"], 2, r"--offset: 6 is none of 0, 4, 8, 12"),
         (["--offset", "4", "--upstream-protocol"], 2, r"--offset goes with a set or --profile"),
         (["--threads", "-1"], 2, r"--threads: -1 must be 0"),

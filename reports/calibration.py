@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
 """What a machine's clocks can tell apart: calibration.json, made by ./suite calibrate.
 
-    { "schema": 2, "commit", "environment", "seconds", "pairs", "key", "resolution", "delay", "flush",
-      "places", "drift",
+    { "schema": 2, "commit", "environment", "seconds", "pairs", "key", "resolution", "delay", "flush", "drift",
       "reach": …, "spread": …, "rows": {key: {"ratio", "low", "high", "sd", "pairs"}} }
 
 reach:  of one binary against itself in pairs of processes (A/A), the farthest that a row's simultaneous interval, which
@@ -68,8 +67,8 @@ def reach_of_single_runs(found: dict | None) -> float | None:
 
 def _check(found) -> None:
     fields.require(found, {"schema": COUNT, "commit?": TEXT, "environment": RECORD, "seconds": NUMBER, "pairs": COUNT,
-                           "key": TEXT, "resolution?": LIST, "delay?": RECORD, "flush?": RECORD, "places?": LIST,
-                           "drift?": RECORD, "reach?": NUMBER, "spread?": NUMBER, "rows": RECORD})  # fmt: skip
+                           "key": TEXT, "resolution?": LIST, "delay?": RECORD, "flush?": RECORD, "drift?": RECORD,
+                           "reach?": NUMBER, "spread?": NUMBER, "rows": RECORD})  # fmt: skip
     fields.require(found["environment"], {"device": TEXT, "device_name?": TEXT, "driver?": TEXT, "threads?": COUNT},
                    "environment.")  # fmt: skip
     if found["schema"] not in (1, SCHEMA):
@@ -77,8 +76,7 @@ def _check(found) -> None:
     if found["pairs"] < 2:
         raise ValueError(f"field pairs is {found['pairs']}, must be 2 or more")
     fields.require_each(found, "rows", {"low": NUMBER, "high": NUMBER, "pairs": COUNT})
-    parts = {"resolution": {"clock": TEXT, "step_s": NUMBER, "empty_s?": NUMBER}, "delay": TIMES, "flush": TIMES,
-             "places": TIMES}
+    parts = {"resolution": {"clock": TEXT, "step_s": NUMBER, "empty_s?": NUMBER}, "delay": TIMES, "flush": TIMES}
     for name in (n for n in parts if found.get(n)):
         fields.require_each(found, name, parts[name])
     drift = found.get("drift") or {}
@@ -143,8 +141,6 @@ def text(found: dict) -> str:
     for name, title in (("delay", "cold with a delay"), ("flush", "flush by")):
         for kind, value in (found.get(name) or {}).items():
             lines.append(f"{found['key']}, {title} {kind.replace('_', ' ')}: {_us(value)}")
-    for number, value in enumerate(found.get("places") or [], 1):
-        lines.append(f"{found['key']}, in place {number} of memory: {_us(value)}")
     drift = found.get("drift") or {}
     if "largest" in drift:
         lines.append(f"drift over {found['seconds']:.0f} s: medians of {drift['window_s']:.0f} s lie up to "

@@ -89,7 +89,7 @@ def _calibrate(args, context, folder: Path) -> int:
         "environment": base.environment,
         "seconds": args.seconds,
         "pairs": pairs,
-        **{name: found.get(name) for name in ("key", "resolution", "delay", "flush", "places", "drift")},
+        **{name: found.get(name) for name in ("key", "resolution", "delay", "flush", "drift")},
         **calibration.of_pairs(base, head),
     }
     text = json.dumps(result, indent=1) + "\n"
