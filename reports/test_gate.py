@@ -387,11 +387,3 @@ def test_only_runs_of_one_kind_are_counted_together(other, told):
     assert [(e["runs"], e["commits"]) for e in alone] == [(2, ["a2", "b1"])]
     assert [e["runs"] for e in error_rates.summarize([run, run | other, run])] == [2, 1]
     assert told in error_rates.sentences([run, run | other])[1]
-
-
-def test_calibration_tells_places_of_memory(tmp_path):
-    places = [{"seconds": s, "ci_low": s, "ci_high": s, "samples": 200} for s in (60e-6, 61e-6)]
-    found = calibration.read(calibrated(tmp_path / "calibration.json", places=places))
-    assert "a, in place 2 of memory: 61 us [61, 61]" in calibration.text(found)
-    with pytest.raises(ValueError, match="places"):
-        calibration.read(calibrated(tmp_path / "broken.json", places=[{"seconds": "soon"}]))
