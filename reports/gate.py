@@ -31,6 +31,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import stats
 
+from reports import skipped
 from reports.pairs import Side
 from reports.stream import Key
 
@@ -42,9 +43,6 @@ LEAST_ROUNDS = 3  # of a pair of processes that take turns
 ERROR = 0.01  # of all rows together
 SAME_ENVIRONMENT = ("device", "device_name", "driver", "cuda", "libtorch", "compiler", "cuda_compiler", "flags",
                     "cuda_flags", "threads", "cpu", "offset_bytes", "library")  # fmt: skip
-# How the benchmark's reasons begin for a row that it would have timed with more time or memory (bench/session.cpp,
-# bench/preparation.cpp); other reasons are of rows that do not support the problem.
-FOR_WANT = ("too slow", "too large", "the set's ", "its workspace ", "its capture ", "all ", "not one sample")
 
 
 def t_interval(values: np.ndarray, coverage: float) -> tuple[float, float]:
@@ -140,7 +138,7 @@ def _reasons(side: Side, key: Key) -> list[str]:
 def _is_one(key: Key, base: Side, head: Side) -> bool:
     """Whether the row belongs to this comparison: what neither side supports does not."""
     there = key in base.rows or key in head.rows
-    return there or any(r.startswith(FOR_WANT) for side in (base, head) for r in _reasons(side, key))
+    return there or any(skipped.for_want(r) for side in (base, head) for r in _reasons(side, key))
 
 
 def _lacking_pairs(key: Key, base: Side, head: Side) -> str:

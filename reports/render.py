@@ -13,7 +13,7 @@ import jinja2
 from frontdoor.commit import label
 from frontdoor.place import write_whole
 from reports import claims as judging
-from reports import accuracy, calibration, quote, verdict
+from reports import accuracy, calibration, quote, skipped, verdict
 from reports.assemble import assemble
 from reports.extras import load as load_extras
 from reports.quote import STOCK
@@ -217,15 +217,6 @@ def _peers(report: dict) -> dict | None:
             "equivalence": equivalence, "commit": str(peers.get("commit") or "unknown")[:12]}  # fmt: skip
 
 
-def _skipped(report: dict) -> list[dict]:
-    """One line for each row and reason, with how many problems it covers."""
-    counted: dict[tuple[str, str], int] = {}
-    for s in report["skipped"]:
-        what = f"{s['device']}:{s['name']}"
-        counted[what, s["reason"]] = counted.get((what, s["reason"]), 0) + 1
-    return [{"what": w, "reason": r.replace("|", "\\|"), "count": n} for (w, r), n in counted.items()]
-
-
 def markdown(
     report: dict,
     spec: dict,
@@ -263,7 +254,8 @@ def markdown(
         absent=absent,
         groups=_groups(report),
         wrong=wrong,
-        skipped=_skipped(report),
+        skipped=skipped.lines(report),
+        missing=skipped.sentence(report),
         commit=_commit(report),
         calibration=calibration.sentence(report["calibration"], environment),
         calibration_text=calibration.text(report["calibration"]) if report["calibration"] else "",
@@ -311,7 +303,9 @@ def terminal(report: dict, spec: dict) -> str:
         out.append(f"... and {len(wrong) - WRONG_SHOWN} more wrong rows, in report.md")
     known = calibration.sentence(report["calibration"], report["environment"]).replace("**", "").replace("`", "")
     steep = report["cliffs"]["verdict"] if report["cliffs"] else []
-    return "\n".join([*out, "", known, "", *judging.headline(report["claims"]), *steep])
+    missing = skipped.sentence(report)
+    told = [*judging.headline(report["claims"]), *([missing] if missing else []), *steep]
+    return "\n".join([*out, "", known, "", *told])
 
 
 def write(stream: Path, folder: Path) -> tuple[dict, str]:
