@@ -240,13 +240,11 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
   const auto skip_item = [&](const Group::Item& item, const std::string& reason) {
     for (const Clock clock : item.clocks) write_skipped(group.key(item, clock), reason, results);
   };
-  const auto rate = [&] { return checked_weight_ > 0 ? check_seconds_ / checked_weight_ : 0.0; };
   const auto show = [&](const Key& key) {
     progress_.show(done_, total_, key.text(), budget_.remaining(index, elapsed()));
   };
   const double checks_begin = steady_seconds();
-  const double first_cap =
-      allowance(budget_.cap(index, elapsed(), rate(), false), std::max(0.0, setup_.seconds - elapsed()));
+  const double first_cap = allowance(budget_.cap(index, elapsed(), false), std::max(0.0, setup_.seconds - elapsed()));
   const std::string share = "what is left of the set's " + seconds_text(setup_.seconds);
 
   std::vector<std::unique_ptr<Candidate>> candidates;
@@ -268,8 +266,7 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
       candidates.push_back(std::move(candidate));
     }
   }
-  check_seconds_ += steady_seconds() - checks_begin;
-  checked_weight_ += Budget::check_weight(static_cast<double>(group.shape.elements()));
+  budget_.took_checks(index, steady_seconds() - checks_begin);
 
   // One entry a row and clock.
   struct Timed {
@@ -312,7 +309,7 @@ std::map<std::string, Result> Session::measure(std::size_t index) {
     }
   }
   StoppingRule rule = setup_.set.rule;
-  rule.cap_seconds = budget_.cap(index, elapsed(), rate(), true);
+  rule.cap_seconds = budget_.cap(index, elapsed(), true);
   for (std::size_t i = 0; i < entries.size(); ++i) {
     entries[i].rule = rule;
     entries[i].rule.cap_seconds =

@@ -82,7 +82,6 @@ class Session {
   ProgressLine progress_;
   Preparation preparation_;
   double begin_ = 0, given_ = 0;
-  double check_seconds_ = 0, checked_weight_ = 0;
   int wrong_ = 0, done_ = 0, total_ = 0;
 };
 

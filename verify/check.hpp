@@ -48,7 +48,9 @@ class Case {
   State& state() const { return *state_; }
 
  private:
+  void allocate(Device device, const Problem& problem, std::int64_t offset);
   void fill(Device device, const Problem& problem, const ImagePair& images, std::int64_t offset);
+  void note_fingerprints();
   std::unique_ptr<State> state_;
 };
 

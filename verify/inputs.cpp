@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// The classes. Randomness is a hash of (seed, stream, index), so an image does not depend on the order in which its
-// pixels are made, and threads can share the work.
+// The classes.
 #include "inputs.hpp"
 
 #include <algorithm>
@@ -14,21 +13,13 @@
 namespace ssim::verify {
 namespace {
 
-// splitmix64 finaliser (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
-std::uint64_t mix(std::uint64_t z) {
-  z += 0x9E3779B97F4A7C15u;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return z ^ (z >> 31);
-}
-
 // What a class's formula for one pixel is given.
 struct At {
   std::uint64_t seed;
   const Problem& problem;
   std::int64_t plane, row, column, index;  // index: within the whole tensor
 
-  double random(std::uint64_t stream, std::uint64_t i) const { return uniform_at(mix(seed) ^ mix(stream + 77), i); }
+  double random(std::uint64_t stream, std::uint64_t i) const { return uniform_at(seed, stream, i); }
   double pixel_random(std::uint64_t stream) const { return random(stream, static_cast<std::uint64_t>(index)); }
   double plane_random(std::uint64_t stream) const { return random(stream + 1000, static_cast<std::uint64_t>(plane)); }
   /// Mean 0, variance 1, within +-3: the sum of four uniform numbers.
@@ -145,7 +136,7 @@ const std::vector<Definition>& definitions() {
   static const std::vector<Definition> all = {
       {{"uniform", "independent noise in [0, 1)"},
        [](const At& at) {
-         return Two{at.pixel_random(1), at.pixel_random(2)};
+         return Two{at.pixel_random(kUniformX), at.pixel_random(kUniformY)};
        }},
       {{"checkerboard", "0 and 1 in fields of one pixel against fields of two"},
        [](const At& at) {
@@ -267,10 +258,6 @@ ImagePair photo_pair(const Problem& problem, const std::string& name, std::uint6
 }
 
 }  // namespace
-
-double uniform_at(std::uint64_t seed, std::uint64_t index) {
-  return static_cast<double>(mix(seed ^ mix(index)) >> 11) * 0x1p-53;
-}
 
 const std::vector<InputClass>& input_classes() {
   static const std::vector<InputClass> names = [] {

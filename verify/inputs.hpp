@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "kernels/ssim.hpp"
+#include "random.hpp"
 
 namespace ssim::verify {
 
@@ -28,9 +29,6 @@ bool is_input_class(const std::string& name);
 /// The pair of the class. Throws std::invalid_argument for a name that is not one (with those that are), and
 /// std::runtime_error where a photograph cannot be read.
 ImagePair make_images(const Problem& problem, const std::string& input_class, std::uint64_t seed);
-
-/// A number of [0, 1), a pure function of its arguments.
-double uniform_at(std::uint64_t seed, std::uint64_t index);
 
 struct Photograph {
   std::string name;

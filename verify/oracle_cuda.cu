@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "oracle_cuda.hpp"
+#include "random.hpp"
 
 namespace ssim::verify::cuda {
 namespace {
@@ -205,6 +206,13 @@ __global__ void __launch_bounds__(kThreads)
   join_block(sum, per_block, [](unsigned long long& into, unsigned long long from) { into += from; });
 }
 
+__global__ void __launch_bounds__(kThreads) fill_uniform(std::uint64_t seed, std::int64_t count, float* x, float* y) {
+  each(Problem{.width = count}, [&](std::int64_t i, std::int64_t, std::int64_t, std::int64_t) {
+    x[i] = static_cast<float>(uniform_at(seed, kUniformX, static_cast<std::uint64_t>(i)));
+    y[i] = static_cast<float>(uniform_at(seed, kUniformY, static_cast<std::uint64_t>(i)));
+  });
+}
+
 }  // namespace
 
 std::int64_t oracle_scratch_bytes(const Problem& problem) {
@@ -254,6 +262,11 @@ std::uint64_t fingerprint(const float* values, std::int64_t count) {
   std::uint64_t sum = 0;
   for (const unsigned long long s : per_block.fetch("fingerprint_sum")) sum += s;
   return sum;
+}
+
+void uniform_images(std::uint64_t seed, std::int64_t count, float* x, float* y) {
+  fill_uniform<<<kBlocks, kThreads>>>(seed, count, x, y);
+  check(cudaGetLastError(), "fill_uniform");
 }
 
 }  // namespace ssim::verify::cuda

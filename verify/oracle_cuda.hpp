@@ -25,4 +25,8 @@ Comparison compare(const Problem& problem, const float* got, const double* want,
 Size size_of(const double* values, std::int64_t count);
 std::uint64_t fingerprint(const float* values, std::int64_t count);
 
+/// Images of class `uniform`, the bits of make_images(): the host takes seconds for a thousand million pixels. Does not
+/// synchronise; the default stream.
+void uniform_images(std::uint64_t seed, std::int64_t count, float* x, float* y);
+
 }  // namespace ssim::verify::cuda

@@ -199,6 +199,11 @@ TEST(Oracle, OfTheCardIsThatOfTheHost) {
         ASSERT_NEAR(g[i], host.grad_x[i], 1e-8 * size.peak + 1e-12) << c.name << ", element " << i;
       }
       EXPECT_EQ(cuda::fingerprint(x.as<float>(), n), fingerprint(im.x.data(), n));
+      if (std::string(c.name) == "uniform") {
+        cuda::uniform_images(seed(), n, x.as<float>(), y.as<float>());
+        EXPECT_EQ(x.download<float>(), im.x);
+        EXPECT_EQ(y.download<float>(), im.y);
+      }
       std::vector<float> rounded(g.begin(), g.end());
       rounded[static_cast<std::size_t>(n / 2)] = std::nanf("");
       x.upload(rounded.data());
