@@ -37,6 +37,7 @@ void add(Worst& worst, const Verdict& v, const Problem& problem, Mode mode) {
   raise(worst.mean_rooted, v.mean_error * std::sqrt(positions));
   if (positions >= kMany) raise(worst.mean_of_many, v.mean_error);
   raise(worst.loss, v.loss_error);
+  raise(worst.loss_rooted, v.loss_error * std::sqrt(positions));
   raise(worst.mean_share, v.mean_share);
   if (mode == Mode::infer) return;
   ++worst.gradients;
@@ -68,6 +69,7 @@ Json to_json(const Table& table, const std::string& command, Json environment) {
                    {"mean_of_many", rounded(w.mean_of_many)},
                    {"mean_rooted", rounded(w.mean_rooted)},
                    {"loss", rounded(w.loss)},
+                   {"loss_rooted", rounded(w.loss_rooted)},
                    {"mean_share", rounded(w.mean_share)}};
       if (w.gradients > 0) {
         line.update({{"gradient", rounded(w.gradient)},

@@ -20,7 +20,7 @@ inline constexpr double kMany = 1000;
 struct Worst {
   double mean = 0, mean_of_many = 0;  // |mean - oracle|, over all cases and over those of kMany positions or more
   double mean_rooted = 0;             // |mean - oracle| * sqrt(positions)
-  double loss = 0;                    // relative to 1 - SSIM
+  double loss = 0, loss_rooted = 0;   // relative to 1 - SSIM; the same * sqrt(positions)
   double gradient = 0, unit = 0;      // in units of its RMS (or peak, or 1 / N: check.hpp), and of 1 / N
   double corner = 0, edge = 0, interior = 0;
   double mean_share = 0, gradient_share = 0;  // of what is allowed

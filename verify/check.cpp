@@ -350,9 +350,10 @@ std::string verify_into(Verdict& verdict, const Implementation& row, const Case&
     return format("mean %.12g, oracle %.12g: off by %.3g, allowed %.3g", mean[1], state.mean, verdict.mean_error,
                   mean_limit);
   }
-  if (allowed.loss > 0 && !(verdict.loss_error <= allowed.loss)) {
+  const double loss_limit = allowed.loss + allowed.loss_position / std::sqrt(positions);
+  if (allowed.loss > 0 && !(verdict.loss_error <= loss_limit)) {
     return format("1 - SSIM %.9g, oracle %.9g: off by %.3g of it, allowed %.3g", 1 - mean[1], state.loss,
-                  verdict.loss_error, allowed.loss);
+                  verdict.loss_error, loss_limit);
   }
   verdict.failed = "gradient";
   if (train && worst.exceeding > 0) {

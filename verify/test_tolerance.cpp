@@ -83,6 +83,9 @@ std::map<Group, Figures> read_tables(int* tables) {
       seen("mean", allowed.mean, "mean_of_many");
       seen("position", allowed.position, "mean_rooted");
       if (allowed.loss > 0) seen("loss", allowed.loss, "loss");
+      if (allowed.loss_position > 0 && line.contains("loss_rooted")) {
+        seen("loss_position", allowed.loss_position, "loss_rooted");
+      }
       if (!line.contains("gradient")) continue;
       seen("gradient", allowed.gradient, "gradient");
       seen("gradient_unit", allowed.gradient_unit, "gradient_unit");

@@ -104,7 +104,7 @@ const Line kUncentred[] = {
     {"waves",            {2e-7, 4e-5, 2e-4, kUnit}},
     {"near_1e-2",        {4e-7, 6e-5, 1.2e-3, kUnit}},
     {"near_3e-3",        {1e-7, 5e-6, 1.2e-3, kUnit}},
-    {"near_5e-4",        {1e-7, 4e-7, 1.5e-3, kUnit, 1.5e-4}},
+    {"near_5e-4",        {1e-7, 4e-7, 1.5e-3, kUnit, 1e-4, false, 8e-4}},
     {"local",            {1e-7, 8e-7, 1e-5, kUnit, 0, true}},
     {"identical",        {1e-15, 0, 0, 0}},
     {"constant_0",       {1e-15, 0, 0, 0}},
