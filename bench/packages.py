@@ -164,6 +164,16 @@ def systems(device: str, path: list[str] | None = None) -> dict[str, System]:
         ssim = composed()
         return _with_autograd(lambda x, y, padding, train: ssim(x, y, data_range=1))
 
+    def windowed():
+        ssim = composed()
+
+        def make(mode: str, padding: str, x, y) -> Callable:
+            window = importlib.import_module("pytorch_msssim").SSIM(channel=x.shape[1]).win.to(x.device)
+            function = _with_autograd(lambda x, y, padding, train: ssim(x, y, data_range=1, win=window))
+            return function(mode, padding, x, y)
+
+        return make
+
     def row(name):
         if not (ROOT / "build" / "baselines" / "libssim_baselines_c.so").exists():
             raise Absent("the baselines were not built")
@@ -172,6 +182,8 @@ def systems(device: str, path: list[str] | None = None) -> dict[str, System]:
     add("operator", "torch.ops.ssim.fused_ssim of this build", ours)
     add("fused_ssim (package)", f"fused-ssim {version('fused_ssim')}", fused, devices=("cuda",))
     add("pytorch_msssim (package)", f"pytorch-msssim {version('pytorch_msssim')}", plain, paddings=("valid",))
+    add("pytorch_msssim with window (package)", "the same, given a window that lies on the device: without, each call "
+        "copies one from the host and waits for it", windowed, paddings=("valid",))  # fmt: skip
     add("pytorch_msssim compiled (package)", "the same through torch.compile", compiled, paddings=("valid",))
     add("pytorch_mssim", "our row that repeats its work in LibTorch C++", lambda: row("pytorch_mssim"),
         paddings=("valid",))  # fmt: skip

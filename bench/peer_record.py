@@ -11,7 +11,10 @@ from pathlib import Path
 
 from frontdoor.place import write_whole
 
-PACKAGES = ("fused_ssim (package)", "pytorch_msssim (package)", "pytorch_msssim compiled (package)")
+PACKAGES = ("fused_ssim (package)", "pytorch_msssim (package)", "pytorch_msssim with window (package)",
+            "pytorch_msssim compiled (package)")  # fmt: skip
+# Whose work our row pytorch_mssim repeats.
+REPEATED = ("pytorch_msssim (package)", "pytorch_msssim with window (package)")
 EQUIVALENT = 0.05  # our row takes the package's time if the interval of their ratio lies within
 
 
@@ -45,7 +48,7 @@ def equivalence(entries: list[dict]) -> list[dict]:
     """Whether our row takes the time of the package whose work it repeats."""
     found = []
     for r in entries:
-        if (r["baseline"], r["subject"]) == ("pytorch_msssim (package)", "pytorch_mssim"):
+        if r["baseline"] in REPEATED and r["subject"] == "pytorch_mssim":
             within = r["low"] is not None and 1 - EQUIVALENT <= r["low"] and r["high"] <= 1 + EQUIVALENT
             found.append({**r, "within": within})
     return found

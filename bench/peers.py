@@ -193,7 +193,8 @@ def main() -> int:
     for r in record.data()["equivalence"]:
         verdict = "within" if r["within"] else "NOT shown to be within"
         interval = f"{r['ratio']:.3f}" if r["low"] is None else f"{r['ratio']:.3f} [{r['low']:.3f}, {r['high']:.3f}]"
-        print(f"package / our row, {label(r)} {r['clock']}: {interval}, {verdict} {100 * EQUIVALENT:.0f} %")
+        what = f"{r['baseline']} / our row, {label(r)} {r['clock']}"
+        print(f"{what}: {interval}, {verdict} {100 * EQUIVALENT:.0f} %")
     print(f"peers: {args.out}")
     return int(record.wrong > 0)
 

@@ -391,14 +391,30 @@ def test_a_host_bound_call_has_a_row_but_no_cold_ratio(tmp_path, monkeypatch):
     assert found["ratios"] == [] and all(r["host_bound"] for r in found["rows"]) and len(found["rows"]) == 16
 
 
-def ratio(low, high):
-    return {"baseline": "pytorch_msssim (package)", "subject": "pytorch_mssim", "ratio": (low + high) / 2, "low": low,
+def ratio(low, high, baseline="pytorch_msssim (package)"):
+    return {"baseline": baseline, "subject": "pytorch_mssim", "ratio": (low + high) / 2, "low": low,
             "high": high}  # fmt: skip
 
 
 @pytest.mark.parametrize("low, high, within", [(0.96, 1.04, True), (0.94, 1.04, False), (0.99, 1.06, False)])
 def test_equivalence_is_judged_by_the_interval(low, high, within):
     assert [e["within"] for e in equivalence([ratio(low, high)])] == [within]
+
+
+def test_equivalence_is_that_of_the_package_as_it_is_written():
+    names = ["pytorch_msssim with window (package)", "pytorch_msssim compiled (package)", "fused_ssim (package)"]
+    assert [e["baseline"] for e in equivalence([ratio(0.99, 1.01, name) for name in names])] == names[:1]
+
+
+def test_a_window_on_the_device_changes_nothing_but_the_copy():
+    pytest.importorskip("pytorch_msssim", reason="pytorch-msssim is not here")
+    there = packages.systems("cpu")
+    x, y = torch.rand(2, 3, 16, 20), torch.rand(2, 3, 16, 20)
+    plain, windowed = (
+        there[name].make("train", "valid", x, y)()
+        for name in ("pytorch_msssim (package)", "pytorch_msssim with window (package)")
+    )
+    assert torch.equal(plain[0], windowed[0]) and torch.equal(plain[1], windowed[1])
 
 
 def test_neither_package_is_77(tmp_path):

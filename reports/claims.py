@@ -24,6 +24,7 @@ PACKAGE = "fused_ssim (package)"
 PACKAGES = {
     "pytorch_mssim": {
         "pytorch_msssim (package)": "tuned",
+        "pytorch_msssim with window (package)": "given a window on the device",
         "pytorch_msssim compiled (package)": "through torch.compile",
     }
 }
