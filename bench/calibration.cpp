@@ -2,16 +2,21 @@
 // One row, `production` in training, timed in ways that should make no difference: what difference do they make?
 //
 // resolution: the smallest step that the clock shows, and what an empty sample reads.
+// settling:   cold figures in the first half second after the device has been idle.
 // delay:      cold figures with no, the usual and the fourfold delay. Without a delay that hides the launch
 //             the figure holds host time; a longer one must not change it.
 // flush:      cold figures after a write and a read, after either alone, and hot. What remains of dirty lines after a
-//             write alone falls into the sample.
+//             write alone falls into the sample. They and the delays take turns, as rows do.
 // drift:      medians of windows of 5 s. The largest distance of one from the median of all is what minutes do.
 #include "calibration.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
+#include <random>
 #include <set>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "baselines/all_rows.hpp"
@@ -24,24 +29,70 @@ namespace {
 
 constexpr double kWindow = 5;
 constexpr int kSamples = 200;
+constexpr int kRounds = 10;
+constexpr double kIdle[] = {0.01, 0.1, 1};
+constexpr double kSettlingWindow = 0.02;
+constexpr int kSettlingWindows = 25, kSettlingRepeats = 5;
 
-Json summary(Sampler& sampler, int samples, double most_seconds) {
-  std::vector<double> seconds;
-  int discarded = 0;
-  sampler.warm_up();
+// Medians of a window of `seconds`, or of one sample.
+double median_of_window(Sampler& sampler, double seconds) {
+  std::vector<double> found;
   const double begin = steady_seconds();
-  while (static_cast<int>(seconds.size()) < samples &&
-         (seconds.size() < 5 || steady_seconds() - begin < most_seconds)) {
+  do {
     const Sample sample = sampler.sample();
-    if (sample.discarded) {
-      if (++discarded > samples) break;
-      continue;
+    if (!sample.discarded) found.push_back(sample.seconds);
+  } while (steady_seconds() - begin < seconds);
+  return found.empty() ? 0 : median(found);
+}
+
+// After idleness, windows one after another; of each the median over the repeats.
+Json settling(Sampler& sampler, const std::function<bool()>& stop_requested) {
+  Json found = Json::array();
+  for (const double idle : kIdle) {
+    std::vector<std::vector<double>> windows(kSettlingWindows);
+    for (int repeat = 0; repeat < kSettlingRepeats && !stop_requested(); ++repeat) {
+      std::this_thread::sleep_for(std::chrono::duration<double>(idle));
+      for (std::vector<double>& window : windows) window.push_back(median_of_window(sampler, kSettlingWindow));
     }
-    seconds.push_back(sample.seconds);
+    std::vector<double> medians;
+    for (const std::vector<double>& window : windows) {
+      if (!window.empty()) medians.push_back(median(window));
+    }
+    found.push_back({{"idle_s", idle}, {"window_s", kSettlingWindow}, {"medians_s", medians}});
   }
-  if (seconds.empty()) return Json();
-  const Summary s = summarize(seconds);
-  return {{"seconds", s.median}, {"ci_low", s.interval.low}, {"ci_high", s.interval.high}, {"samples", seconds.size()}};
+  return found;
+}
+
+struct Method {
+  const char *part, *name;
+  std::unique_ptr<Sampler> sampler;
+  std::vector<double> seconds = {};
+};
+
+// Into record[part][name], measured side by side in rounds of random order.
+void compare_methods(std::vector<Method> methods, std::uint64_t seed, const std::function<bool()>& stop_requested,
+                     Json& record) {
+  std::mt19937_64 random(seed);
+  std::vector<Method*> order;
+  for (Method& method : methods) order.push_back(&method);
+  for (int round = 0; round < kRounds; ++round) {
+    std::shuffle(order.begin(), order.end(), random);
+    for (Method* const method : order) {
+      method->sampler->warm_up();
+      for (int i = 0; i < kSamples / kRounds && !stop_requested(); ++i) {
+        const Sample sample = method->sampler->sample();
+        if (!sample.discarded) method->seconds.push_back(sample.seconds);
+      }
+    }
+  }
+  for (const Method& method : methods) {
+    if (method.seconds.empty()) continue;
+    const Summary s = summarize(method.seconds);
+    record[method.part][method.name] = {{"seconds", s.median},
+                                        {"ci_low", s.interval.low},
+                                        {"ci_high", s.interval.high},
+                                        {"samples", method.seconds.size()}};
+  }
 }
 
 Json resolution_of_host_clock() {
@@ -97,14 +148,17 @@ Json calibrate(Device device, int threads, std::uint64_t seed, Gpu* gpu, double 
   record["resolution"] = {resolution_of_host_clock()};
   if (gpu) {
     record["resolution"].push_back(resolution_of_events(*gpu));
-    const auto cold = [&](const Gpu::ColdMethod& method) {
-      return summary(*gpu->cold_sampler(method, call), kSamples, 3);
-    };
-    record["delay"] = {{"none", cold({.delay = 0})}, {"usual", cold({})}, {"fourfold", cold({.delay = 4})}};
-    record["flush"] = {{"write_and_read", cold({})},
-                       {"write", cold({.flush_by_read = false})},
-                       {"read", cold({.flush_by_write = false})},
-                       {"hot", summary(*gpu->sampler(Clock::hot, call), kSamples, 3)}};
+    record["settling"] = settling(*gpu->sampler(clock, call), stop_requested);
+    const auto cold = [&](const Gpu::ColdMethod& method) { return gpu->cold_sampler(method, call); };
+    std::vector<Method> methods;
+    methods.push_back({"delay", "none", cold({.delay = 0})});
+    methods.push_back({"delay", "usual", cold({})});
+    methods.push_back({"delay", "fourfold", cold({.delay = 4})});
+    methods.push_back({"flush", "write_and_read", cold({})});
+    methods.push_back({"flush", "write", cold({.flush_by_read = false})});
+    methods.push_back({"flush", "read", cold({.flush_by_write = false})});
+    methods.push_back({"flush", "hot", gpu->sampler(Clock::hot, call)});
+    compare_methods(std::move(methods), seed, stop_requested, record);
   }
 
   ProgressLine progress;

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """What a machine's clocks can tell apart: calibration.json, made by ./suite calibrate.
 
-    { "schema": 2, "commit", "environment", "seconds", "pairs", "key", "resolution", "delay", "flush", "drift",
-      "reach": …, "spread": …, "rows": {key: {"ratio", "low", "high", "sd", "pairs"}} }
+    { "schema": 2, "commit", "environment", "seconds", "pairs", "key", "resolution", "settling",
+      "delay", "flush", "drift", "reach": …, "spread": …,
+      "rows": {key: {"ratio", "low", "high", "sd", "pairs"}} }
 
 reach:  of one binary against itself in pairs of processes (A/A), the farthest that a row's simultaneous interval, which
         is of the mean over the pairs, lies from no difference. For the gate, whose floor is at least this.
@@ -30,6 +31,7 @@ FILE = "calibration.json"
 SCHEMA = 2
 MACHINE = ("device", "device_name", "driver")  # what a calibration holds for
 COVERAGE = 0.95  # of what single runs differ by
+SETTLED = 0.005  # of the figure, from there on
 TIMES = {"seconds": NUMBER, "ci_low": NUMBER, "ci_high": NUMBER}
 
 
@@ -67,8 +69,8 @@ def reach_of_single_runs(found: dict | None) -> float | None:
 
 def _check(found) -> None:
     fields.require(found, {"schema": COUNT, "commit?": TEXT, "environment": RECORD, "seconds": NUMBER, "pairs": COUNT,
-                           "key": TEXT, "resolution?": LIST, "delay?": RECORD, "flush?": RECORD, "drift?": RECORD,
-                           "reach?": NUMBER, "spread?": NUMBER, "rows": RECORD})  # fmt: skip
+                           "key": TEXT, "resolution?": LIST, "settling?": LIST, "delay?": RECORD, "flush?": RECORD,
+                           "drift?": RECORD, "reach?": NUMBER, "spread?": NUMBER, "rows": RECORD})  # fmt: skip
     fields.require(found["environment"], {"device": TEXT, "device_name?": TEXT, "driver?": TEXT, "threads?": COUNT},
                    "environment.")  # fmt: skip
     if found["schema"] not in (1, SCHEMA):
@@ -76,7 +78,12 @@ def _check(found) -> None:
     if found["pairs"] < 2:
         raise ValueError(f"field pairs is {found['pairs']}, must be 2 or more")
     fields.require_each(found, "rows", {"low": NUMBER, "high": NUMBER, "pairs": COUNT})
-    parts = {"resolution": {"clock": TEXT, "step_s": NUMBER, "empty_s?": NUMBER}, "delay": TIMES, "flush": TIMES}
+    parts = {
+        "resolution": {"clock": TEXT, "step_s": NUMBER, "empty_s?": NUMBER},
+        "settling": {"idle_s": NUMBER, "window_s": NUMBER, "medians_s": LIST},
+        "delay": TIMES,
+        "flush": TIMES,
+    }
     for name in (n for n in parts if found.get(n)):
         fields.require_each(found, name, parts[name])
     drift = found.get("drift") or {}
@@ -130,6 +137,18 @@ def _other_threads(found: dict, environment: dict | None) -> str:
     return f"; that was with {theirs} thread{'' if theirs == 1 else 's'}, the figures here are with {here}"
 
 
+def _settled(after: dict) -> str:
+    """How far the first window lies from the last ones, and when all that follow are near them."""
+    medians = np.array(after["medians_s"], dtype=float)
+    if len(medians) < 2:
+        return ""
+    off = medians / np.median(medians[-(len(medians) // 5 + 1) :]) - 1
+    first = 1 + max((i for i, o in enumerate(off) if abs(o) > SETTLED), default=-1)
+    when = "never" if first == len(off) else f"after {1e3 * first * after['window_s']:.0f} ms"
+    begin = f"after {after['idle_s']:g} s of idleness: the first {1e3 * after['window_s']:.0f} ms are"
+    return f"{begin} {100 * off[0]:+.2f} % off, within {100 * SETTLED:.2g} % {when}"
+
+
 def text(found: dict) -> str:
     """For the terminal."""
     lines = []
@@ -138,6 +157,7 @@ def text(found: dict) -> str:
         if clock.get("empty_s") is not None:
             step += f", an empty sample reads {1e6 * clock['empty_s']:.3g} us"
         lines.append(step)
+    lines += [line for line in map(_settled, found.get("settling") or []) if line]
     for name, title in (("delay", "cold with a delay"), ("flush", "flush by")):
         for kind, value in (found.get(name) or {}).items():
             lines.append(f"{found['key']}, {title} {kind.replace('_', ' ')}: {_us(value)}")

@@ -387,3 +387,17 @@ def test_only_runs_of_one_kind_are_counted_together(other, told):
     assert [(e["runs"], e["commits"]) for e in alone] == [(2, ["a2", "b1"])]
     assert [e["runs"] for e in error_rates.summarize([run, run | other, run])] == [2, 1]
     assert told in error_rates.sentences([run, run | other])[1]
+
+
+@pytest.mark.parametrize(
+    "medians, told",
+    [((61, 60.5, 60.1, 60, 60), "+1.67 % off, within 0.5 % after 40 ms"),
+     ((60, 60, 60), "+0.00 % off, within 0.5 % after 0 ms"),
+     ((60, 60, 60, 60, 60, 60, 60, 60, 60, 61), "+0.00 % off, within 0.5 % never")],
+)  # fmt: skip
+def test_calibration_tells_how_a_card_settles(tmp_path, medians, told):
+    settling = [{"idle_s": 0.1, "window_s": 0.02, "medians_s": medians}]
+    found = calibration.read(calibrated(tmp_path / "calibration.json", settling=settling))
+    assert f"after 0.1 s of idleness: the first 20 ms are {told}" in calibration.text(found)
+    with pytest.raises(ValueError, match="idle_s"):
+        calibration.read(calibrated(tmp_path / "broken.json", settling=[{"idle_s": "long"}]))

@@ -52,7 +52,7 @@ const Line kCentred[] = {
     {"constant_levels",  {2e-4, 3e-6, 1.4e-3, kUnit}},
     {"photo_blur",       {3e-7, 3e-5, 4e-4, kUnit}},
     {"photo_noise",      {3e-7, 3e-5, 2e-4, kUnit}},
-    {"photo_quantise",   {3e-7, 3e-5, 1e-3, kUnit}},
+    {"photo_quantise",   {3e-7, 8e-5, 1e-3, kUnit}},
     {"photo_shift",      {3e-7, 3e-5, 4e-4, kUnit}},
 };
 

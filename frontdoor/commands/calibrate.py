@@ -61,7 +61,7 @@ def _calibrate(args, context, folder: Path) -> int:
     record_file = folder / "calibration.jsonl"
     record_file.unlink(missing_ok=True)
     program, env = pairs_run.programs["base"], pairs_run.environments["base"]
-    say(f"calibrate: delay, flush, and drift over {args.seconds:g} s on {device}")
+    say(f"calibrate: settling, delay, flush, and drift over {args.seconds:g} s on {device}")
     threads = [n for flag, n in zip(pairs_run.common, pairs_run.common[1:]) if flag == "--threads"]
     command = [str(program), "--device", device, "--calibrate", f"{args.seconds:g}", "--out", str(record_file)]
     command += ["--threads", threads[0]] if threads else []
@@ -89,7 +89,7 @@ def _calibrate(args, context, folder: Path) -> int:
         "environment": base.environment,
         "seconds": args.seconds,
         "pairs": pairs,
-        **{name: found.get(name) for name in ("key", "resolution", "delay", "flush", "drift")},
+        **{name: found.get(name) for name in ("key", "resolution", "settling", "delay", "flush", "drift")},
         **calibration.of_pairs(base, head),
     }
     text = json.dumps(result, indent=1) + "\n"
