@@ -2,8 +2,8 @@
 """Runs two builds in pairs of separately started processes, in random order within a pair, and keeps what they write.
 More than two sides (BASE, HEAD, and a HEAD with a planted slow-down) make more processes a pair.
 
-In turns (Run.cpus) the processes of a pair are there together and work one at a time, some hundredths of a second
-each, on the same cores: what a busy machine does to a core for seconds then meets all sides alike.
+In turns the processes of a pair are there together and work one at a time, some hundredths of a second each, on a CPU
+on the same cores: what a busy machine does to a core for seconds, or a card to itself, then meets all sides alike.
 
 A side's file gets a process's records only when that process has ended well, all at once: a kill loses the process that
 was running and nothing else. Process numbers in the file are those of the pairs.
@@ -33,7 +33,8 @@ class Run:
     common: list[str]
     further: dict[str, list[str]] = field(default_factory=dict)
     seed: int = 1
-    cpus: frozenset[int] = frozenset()  # on which the processes of a pair take turns; empty: one after the other
+    turns: bool = False  # the processes of a pair take turns; else one after the other
+    cpus: frozenset[int] = frozenset()  # that they may run on; empty: all of ours
 
 
 def _records(process_file: Path) -> list[dict] | None:
@@ -118,7 +119,7 @@ def run_pairs(run: Run, files: dict[str, Path], pairs: int, scratch: Path, what:
         for position, pair in enumerate(left):
             order = [side for side in files if pair not in done[side]]
             random.Random(f"{run.seed} {pair}").shuffle(order)
-            for together in [order] if run.cpus else [[side] for side in order]:
+            for together in [order] if run.turns else [[side] for side in order]:
                 found = _measure(run, together, scratch)
                 if found is None:
                     return False

@@ -55,7 +55,7 @@ def _calibrate(args, context, folder: Path) -> int:
 
     tree = trees.checkout()
     choice = {"set": "gate", "filter": "", "rows": "kernels", "threads": args.threads, "seed": args.seed}
-    choice |= {"seconds": None, "pairs": args.pairs}
+    choice |= {"seconds": None, "pairs": args.pairs, "turns": "auto"}
     options = argparse.Namespace(device=args.device, **choice)
     pairs_run, device = comparison(options, context, {"base": tree, "head": tree}, folder)
     record_file = folder / "calibration.jsonl"

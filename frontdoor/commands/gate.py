@@ -52,6 +52,13 @@ def arguments(parser):
     )
     parser.add_argument("--threads", type=int, metavar="N", default=0, help="CPU threads; default: all cores but one")
     parser.add_argument("--seed", type=int, default=1, help="of the order within the pairs; default: %(default)s")
+    parser.add_argument(
+        "--turns",
+        choices=["auto", "on", "off"],
+        default="auto",
+        help="the processes of a pair take turns of some hundredths of a second, or run one after another; "
+        "default: on for a CPU, off for a GPU",
+    )
     parser.add_argument("--strict", action="store_true", help="AMBIGUOUS is a failure")
     parser.add_argument(
         "--out",
@@ -194,14 +201,15 @@ def comparison(args, context, trees: dict, folder: Path):
         return all(flag in text for text in helps)
 
     common += ["--no-ceilings"] if all_know("--no-ceilings") else []
-    # A card has no moods of seconds, and two processes on it at once would have to share it.
-    turns = device == "cpu" and all_know("--turns") and all_know("--rounds")
+    wants = device == "cpu" if args.turns == "auto" else args.turns == "on"
+    turns = wants and all_know("--turns") and all_know("--rounds")
     common += ["--rounds", str(ROUNDS)] if turns else []
-    cpus = frozenset(sorted(os.sched_getaffinity(0))[-threads:]) if turns else frozenset()
-    if device == "cpu" and not turns:
+    pinned = turns and device == "cpu"
+    cpus = frozenset(sorted(os.sched_getaffinity(0))[-threads:]) if pinned else frozenset()
+    if wants and not turns:
         say("gate: a side's benchmark is older than turns (bench/turns.hpp): processes run one after another, and "
             "intervals are as wide as the machine is restless")  # fmt: skip
-    return Run(programs, environments, common, {}, args.seed, cpus), device
+    return Run(programs, environments, common, {}, args.seed, turns, cpus), device
 
 
 def run(args, context):
