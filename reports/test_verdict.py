@@ -128,3 +128,23 @@ def test_the_package_is_judged_where_it_was_measured(tmp_path):
     peers["environment"]["device_name"] = "Another"
     report = assemble(run, extras=Extras(peers=peers))
     assert all("measured_on" not in c for c in report["claims"])
+
+
+def test_our_operator_is_held_against_the_package_at_its_fastest(tmp_path):
+    run = published(tmp_path, 20)
+    assert "both through Python" not in verdict(assemble(run))
+    about = {"subject": "operator", "device": "cuda", "mode": "train", "padding": "valid", "batch": 5, "channels": 1,
+             "height": 1500, "width": 1500, "clock": "wall"}  # fmt: skip
+    plain = {"baseline": "pytorch_msssim (package)", "ratio": 50.0, "low": 49.0, "high": 51.0}
+    compiled = {"baseline": "pytorch_msssim compiled (package)", "ratio": 40.0, "low": 39.0, "high": 41.0}
+    other = {"baseline": "naive_conv", "ratio": 9.0, "low": 8.0, "high": 10.0}
+    peers = {"environment": {"device_name": "Example accelerator"},
+             "systems": {"pytorch_msssim (package)": {"what": "pytorch-msssim 1.0.0"}}}  # fmt: skip
+
+    def text(*ratios):
+        return verdict(assemble(run, extras=Extras(peers=peers | {"ratios": [about | r for r in ratios]})))
+
+    start = "* `operator` over pytorch-msssim 1.0.0 itself at its fastest, both through Python, by the wall clock: "
+    start += "training "
+    assert f"{start}5×1×1500×1500 40× [39, 41] (through torch.compile)." in text(plain, compiled, other)
+    assert f"{start}5×1×1500×1500 50× [49, 51]." in text(plain, other, compiled | {"clock": "cold"})

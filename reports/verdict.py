@@ -5,7 +5,7 @@ with intervals, and where it is the host's time that is compared and not the ker
 from __future__ import annotations
 
 from reports import quote
-from reports.claims import PACKAGE
+from reports.claims import PACKAGE, PACKAGES
 
 PUBLISHED = "published"
 # A call that takes this much longer by the wall clock than the GPU works on it is decided by the host.
@@ -119,6 +119,29 @@ def _host(report: dict, names: set[str]) -> str:
     return f"Launch and host dominate: {'; '.join(shown)}{more}."
 
 
+def _over_packages(report: dict) -> str:
+    """What our operator gains over the composed package itself at its fastest, both called through Python; "" where the
+    package was not there."""
+    peers = report["peers"] or {}
+    settings = PACKAGES["pytorch_mssim"]
+    found: dict[str, dict[str, list[dict]]] = {}
+    for ratio in peers.get("ratios", []):
+        if ratio["subject"] == "operator" and ratio["baseline"] in settings and ratio["clock"] == "wall":
+            found.setdefault(ratio["mode"], {}).setdefault(quote.shape(ratio), []).append(ratio)
+    parts = []
+    for mode, shapes in found.items():
+        best = {shape: quote.hardest(ratios) for shape, ratios in shapes.items()}
+        told = [
+            f"{shape} {_ratio(r)}" + ("" if settings[r["baseline"]] == "tuned" else f" ({settings[r['baseline']]})")
+            for shape, r in best.items()
+        ]
+        parts.append(f"{MODES[mode]} {', '.join(told)}")
+    if not parts:
+        return ""
+    what = peers["systems"].get("pytorch_msssim (package)", {}).get("what", "pytorch-msssim")
+    return f"`operator` over {what} itself at its fastest, both through Python, by the wall clock: {'; '.join(parts)}."
+
+
 def _judged_on(published: list[dict]) -> str:
     """The package itself, what stands in for it, or both."""
     stand_ins = sorted({c["measured_on"] for c in published} - {PACKAGE})
@@ -177,5 +200,5 @@ def text(report: dict) -> str:
     names = {c["measured_on"] for c in published} | {c["baseline"] for c in published}
     host = _host(report, names)
     how += " Where calls are short, launch and host dominate, not the kernel." if host else ""
-    points = [*(_sentence(claims, report) for claims in groups.values()), host]
+    points = [*(_sentence(claims, report) for claims in groups.values()), _over_packages(report), host]
     return "\n".join([how, "", *(f"* {point}" for point in points if point)])
