@@ -187,7 +187,9 @@ def by_torchrun(tmp_path) -> list[str]:
         pytest.skip("the benchmark was not built")
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("two cores are needed for two processes")
-    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--no-python", "--nproc-per-node", "2"]
+    # As --standalone, which asks for the host's name: a bare Debian does not know its own.
+    here = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]
+    launch = [sys.executable, "-m", "torch.distributed.run", *here, "--no-python", "--nproc-per-node", "2"]
     return [*launch, str(ROOT / "suite"), "report", "--out", str(tmp_path)]
 
 
