@@ -13,16 +13,15 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <random>
 #include <set>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include "baselines/all_rows.hpp"
 #include "cpu_timer.hpp"
 #include "preparation.hpp"
 #include "progress.hpp"
+#include "scheduler.hpp"
 
 namespace ssim::bench {
 namespace {
@@ -30,19 +29,24 @@ namespace {
 constexpr double kWindow = 5;
 constexpr int kSamples = 200;
 constexpr int kRounds = 10;
+constexpr double kMostSeconds = 3;  // of one method
 constexpr double kIdle[] = {0.01, 0.1, 1};
 constexpr double kSettlingWindow = 0.02;
 constexpr int kSettlingWindows = 25, kSettlingRepeats = 5;
 
-// Medians of a window of `seconds`, or of one sample.
-double median_of_window(Sampler& sampler, double seconds) {
+// What samples until `end` give.
+std::vector<double> samples_until(double end, Sampler& sampler, const std::function<bool()>& stop_requested,
+                                  int& discarded) {
   std::vector<double> found;
-  const double begin = steady_seconds();
-  do {
+  while (steady_seconds() < end && !stop_requested()) {
     const Sample sample = sampler.sample();
-    if (!sample.discarded) found.push_back(sample.seconds);
-  } while (steady_seconds() - begin < seconds);
-  return found.empty() ? 0 : median(found);
+    if (sample.discarded) {
+      ++discarded;
+    } else {
+      found.push_back(sample.seconds);
+    }
+  }
+  return found;
 }
 
 // After idleness, windows one after another; of each the median over the repeats.
@@ -50,9 +54,14 @@ Json settling(Sampler& sampler, const std::function<bool()>& stop_requested) {
   Json found = Json::array();
   for (const double idle : kIdle) {
     std::vector<std::vector<double>> windows(kSettlingWindows);
+    int discarded = 0;
     for (int repeat = 0; repeat < kSettlingRepeats && !stop_requested(); ++repeat) {
       std::this_thread::sleep_for(std::chrono::duration<double>(idle));
-      for (std::vector<double>& window : windows) window.push_back(median_of_window(sampler, kSettlingWindow));
+      for (std::vector<double>& window : windows) {
+        const double end = steady_seconds() + kSettlingWindow;
+        const std::vector<double> samples = samples_until(end, sampler, stop_requested, discarded);
+        if (!samples.empty()) window.push_back(median(samples));
+      }
     }
     std::vector<double> medians;
     for (const std::vector<double>& window : windows) {
@@ -66,32 +75,32 @@ Json settling(Sampler& sampler, const std::function<bool()>& stop_requested) {
 struct Method {
   const char *part, *name;
   std::unique_ptr<Sampler> sampler;
-  std::vector<double> seconds = {};
 };
 
 // Into record[part][name], measured side by side in rounds of random order.
-void compare_methods(std::vector<Method> methods, std::uint64_t seed, const std::function<bool()>& stop_requested,
-                     Json& record) {
-  std::mt19937_64 random(seed);
-  std::vector<Method*> order;
-  for (Method& method : methods) order.push_back(&method);
-  for (int round = 0; round < kRounds; ++round) {
-    std::shuffle(order.begin(), order.end(), random);
-    for (Method* const method : order) {
-      method->sampler->warm_up();
-      for (int i = 0; i < kSamples / kRounds && !stop_requested(); ++i) {
-        const Sample sample = method->sampler->sample();
-        if (!sample.discarded) method->seconds.push_back(sample.seconds);
-      }
-    }
-  }
+void compare_methods(const std::vector<Method>& methods, std::uint64_t seed,
+                     const std::function<bool()>& stop_requested, Json& record) {
+  std::vector<Entry> entries;
   for (const Method& method : methods) {
-    if (method.seconds.empty()) continue;
-    const Summary s = summarize(method.seconds);
-    record[method.part][method.name] = {{"seconds", s.median},
-                                        {"ci_low", s.interval.low},
-                                        {"ci_high", s.interval.high},
-                                        {"samples", method.seconds.size()}};
+    Entry& entry = entries.emplace_back();
+    entry.sampler = method.sampler.get();
+    entry.rule.exact_rounds = kRounds;
+    entry.rule.cap_seconds = kMostSeconds;
+  }
+  constexpr int kTurn = kSamples / kRounds;
+  run_rounds(entries, {.min_samples = kTurn, .max_samples = kTurn, .seconds = kMostSeconds}, seed,
+             {.now = steady_seconds,
+              .stop_requested = stop_requested,
+              .on_turn = [](std::size_t, const Turn&) {},
+              .on_done = [](std::size_t) {}});
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    if (!entries[i].error.empty()) throw std::runtime_error(entries[i].error);
+    if (entries[i].samples.empty()) continue;
+    const Summary s = summarize(entries[i].samples);
+    record[methods[i].part][methods[i].name] = {{"seconds", s.median},
+                                                {"ci_low", s.interval.low},
+                                                {"ci_high", s.interval.high},
+                                                {"samples", entries[i].samples.size()}};
   }
 }
 
@@ -158,7 +167,7 @@ Json calibrate(Device device, int threads, std::uint64_t seed, Gpu* gpu, double 
     methods.push_back({"flush", "write", cold({.flush_by_read = false})});
     methods.push_back({"flush", "read", cold({.flush_by_write = false})});
     methods.push_back({"flush", "hot", gpu->sampler(Clock::hot, call)});
-    compare_methods(std::move(methods), seed, stop_requested, record);
+    compare_methods(methods, seed, stop_requested, record);
   }
 
   ProgressLine progress;
@@ -169,16 +178,8 @@ Json calibrate(Device device, int threads, std::uint64_t seed, Gpu* gpu, double 
   const double begin = steady_seconds();
   int discarded = 0;
   for (int w = 0; w < windows && !stop_requested(); ++w) {
-    std::vector<double> of_window;
     sampler->warm_up();
-    while (steady_seconds() - begin < length * (w + 1) && !stop_requested()) {
-      const Sample sample = sampler->sample();
-      if (sample.discarded) {
-        ++discarded;
-      } else {
-        of_window.push_back(sample.seconds);
-      }
-    }
+    const std::vector<double> of_window = samples_until(begin + length * (w + 1), *sampler, stop_requested, discarded);
     if (!of_window.empty()) medians.push_back(median(of_window));
     progress.show(w + 1, windows, "drift of " + record["key"].get<std::string>(), seconds - (steady_seconds() - begin));
   }
