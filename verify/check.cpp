@@ -97,8 +97,8 @@ Case::Case(Device device, const Problem& problem, const std::string& input_class
   state_->input_class = input_class;
   state_->seed = seed;
 #if SSIM_WITH_CUDA
-  if (device == Device::cuda &&
-      input_class == "uniform") {  // what the benchmark times, up to a thousand million pixels
+  if (device == Device::cuda && input_class == "uniform") {
+    // What the benchmark times, up to a thousand million pixels.
     allocate(device, problem, offset);
     cuda::uniform_images(seed, problem.elements(), state_->x.as<float>(), state_->y.as<float>());
     note_fingerprints();

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "kernels/ssim.hpp"
+#include "random.hpp"
 
 namespace ssim::verify {
 
@@ -47,10 +48,7 @@ std::uint64_t fingerprint(const float* values, std::int64_t count);
 
 /// The part of a fingerprint that comes from one float; they are added up, so order of evaluation does not matter.
 constexpr std::uint64_t fingerprint_of(std::uint32_t bits, std::int64_t index) {
-  std::uint64_t z = (static_cast<std::uint64_t>(index) * 0x9E3779B97F4A7C15u) ^ bits;
-  z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
-  z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
-  return z ^ (z >> 31);
+  return finalise((static_cast<std::uint64_t>(index) * kGolden) ^ bits);
 }
 
 }  // namespace ssim::verify

@@ -7,13 +7,15 @@
 
 namespace ssim::verify {
 
-/// The finaliser of splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
-constexpr std::uint64_t mix(std::uint64_t z) {
-  z += 0x9E3779B97F4A7C15u;
+/// Increment and finaliser of splitmix64 (Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA
+/// 2014).
+inline constexpr std::uint64_t kGolden = 0x9E3779B97F4A7C15u;
+constexpr std::uint64_t finalise(std::uint64_t z) {
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9u;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBu;
   return z ^ (z >> 31);
 }
+constexpr std::uint64_t mix(std::uint64_t z) { return finalise(z + kGolden); }
 
 /// A number of [0, 1), a pure function of its arguments.
 constexpr double uniform_at(std::uint64_t seed, std::uint64_t index) {
